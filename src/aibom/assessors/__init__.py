@@ -1,0 +1,1 @@
+"""Rules over facts: pure functions of data."""

@@ -1,0 +1,1 @@
+"""Files whose members are files, opened in place and never extracted to disk."""

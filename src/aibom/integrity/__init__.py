@@ -1,0 +1,1 @@
+"""Digests met with what was declared and signed."""

@@ -1,0 +1,131 @@
+"""The report: all that emitters see. It loads back from its own JSON, so no later step needs a second scan."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aibom.components import Inspection, Resolution, Scalar, Verification
+from aibom.files import Digest
+from aibom.findings import Evidence, Finding
+from aibom.settings import Settings
+
+SCHEMA_VERSION = 1
+
+
+class Strength(StrEnum):
+    """How strongly the evidence speaks, weakest first. Never a verdict."""
+
+    INSUFFICIENT_EVIDENCE = "insufficient-evidence"
+    NOT_DECIDABLE = "not-decidable"
+    DOES_NOT_INDICATE = "does-not-indicate"
+    POSSIBLE_RELEVANCE = "possible-relevance"
+    SUGGESTS = "suggests"
+    INDICATES = "indicates"
+
+
+class Timing(StrEnum):
+    """Whether a provision applies on the day of evaluation."""
+
+    IN_FORCE = "in-force"
+    UPCOMING = "upcoming"
+    UNDATED = "undated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRef:
+    """A rule of a rulebook: `id` inside its `regime`, the provision it reads, and on whose authority.
+
+    `key` names the provision in properties (`art-53-gpai`); `authority` is statute, guideline, draft-guideline,
+    standard or heuristic.
+    """
+
+    id: str
+    regime: str
+    key: str
+    provision: str
+    title: str
+    authority: str
+    rulebook: str
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Determination:
+    """What the evidence says about one provision for one subject, with what is missing. Never a legal conclusion."""
+
+    rule: RuleRef
+    subject: str
+    finding: str
+    strength: Strength
+    statement: str
+    applies_from: dt.date | None = None
+    timing: Timing = Timing.UNDATED
+    because: tuple[Evidence, ...] = ()
+    against: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A part of the target that was left out on purpose, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """What the place the target came from says about it (its claims, not ours).
+
+    `identity` is `owner/name` on a hub; `gated` is the hub's word for the access condition.
+    """
+
+    kind: str = "directory"
+    identity: str | None = None
+    revision: str | None = None
+    gated: str | None = None
+    created: str | None = None
+    modified: str | None = None
+    url: str | None = None
+    claims: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolInfo:
+    """The tool that made the report."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What the assessors say: determinations and the findings that follow from them."""
+
+    determinations: tuple[Determination, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a scan found. `root_digest` is SHA-256 over the sorted lines `sha256  path` of all files."""
+
+    target: str
+    created: dt.datetime
+    tool: ToolInfo
+    settings: Settings
+    source: SourceFacts
+    root_digest: str
+    inspections: tuple[Inspection, ...]
+    digests: Mapping[str, tuple[Digest, ...]]
+    resolution: Resolution
+    skipped: tuple[Skipped, ...] = ()
+    verifications: tuple[Verification, ...] = ()
+    determinations: tuple[Determination, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    rule_data: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION

@@ -1,0 +1,1 @@
+"""What the files together say: card, lineage, licences, datasets, dependencies."""

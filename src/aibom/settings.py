@@ -1,0 +1,47 @@
+"""What the user decides about a scan. Nothing here comes from the target."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aibom.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Name, version and owner of the model where the user knows better than the directory's name."""
+
+    name: str | None = None
+    version: str | None = None
+    supplier: str | None = None
+    author: str | None = None
+    purl: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignore:
+    """A decision that findings of a rule (on a path, on one content) do not count. `source` names file and entry."""
+
+    rule: str
+    reason: str
+    source: str
+    path: str | None = None
+    sha256: str | None = None
+    until: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one scan; `as_of` is the day against which dated rules are evaluated."""
+
+    as_of: dt.date
+    limits: Limits = field(default_factory=Limits)
+    jobs: int = 2
+    digest_algorithms: tuple[str, ...] = ("sha256",)
+    identity: Identity = field(default_factory=Identity)
+    operator: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """Facts only the user can know (`role`, `intended-purpose` ...); labelled as declared in every output."""
+    ignores: tuple[Ignore, ...] = ()
+    offline: bool = False

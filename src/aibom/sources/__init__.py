@@ -1,0 +1,1 @@
+"""Where targets live: each module opens one kind of place."""

@@ -1,0 +1,62 @@
+"""What a source is: a place that holds the files of one target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from aibom.files import Digest
+from aibom.report import Skipped, SourceFacts
+from aibom.sources.bytesource import ByteSource
+
+
+class Fault(StrEnum):
+    """Why an entry can't be read as a file."""
+
+    SYMLINK_ESCAPE = "symlink-escape"
+    SYMLINK_LOOP = "symlink-loop"
+    DANGLING_SYMLINK = "dangling-symlink"
+    SPECIAL_FILE = "special-file"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A name in the source: an escaped POSIX `path`, a `size` in bytes, a `fault` where it can't be read as a file."""
+
+    path: str
+    size: int
+    declared_digests: tuple[Digest, ...] = ()
+    media_type: str | None = None
+    fault: Fault | None = None
+    detail: str = ""
+
+
+class Source(Protocol):
+    """A target, opened read-only."""
+
+    target: str
+    """As the user named it, without secrets and without the directories of this machine."""
+    revision: str | None
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        """Yield every name, in no promised order, and what was left out on purpose."""
+        ...
+
+    def open(self, path: str) -> ByteSource:
+        """Open the file at this escaped path.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        ...
+
+    def facts(self) -> SourceFacts:
+        """Return what the place says about the target."""
+        ...
+
+    def close(self) -> None:
+        """Release what the source holds."""
+        ...
