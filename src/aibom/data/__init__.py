@@ -1,0 +1,1 @@
+"""Tables and rulebooks that ship with the tool, and their strict loaders."""

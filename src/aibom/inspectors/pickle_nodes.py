@@ -1,0 +1,143 @@
+"""The value graph of a pickle: what stands where, as far as it can be told without running anything.
+
+Constants are Python's own values: `None`, `bool`, `int`, `float`, `str` and (computed ones only) `bytes`. A tuple is
+a `tuple` of nodes, a list is a `list` of nodes. Everything else is one of the classes below.
+
+Nodes are shared where the pickle shares objects and may form cycles through lists, dicts and states, nested as deep
+as the file likes: whoever goes through a graph needs a bound on depth and a set of `id()`s of what was visited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+# Nodes have identity, like the objects they stand for, and grow while the walk goes on (state, items): so they are
+# neither frozen nor comparable by value. Fields are positional because the walk makes millions of them.
+
+
+@dataclass(slots=True, eq=False)
+class Global:
+    """An import: `module` and dotted `name`, Python 2 names already mapped where the unpickler would."""
+
+    module: str
+    name: str
+    offset: int
+
+    @property
+    def path(self) -> str:
+        """`module.name`."""
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(slots=True, eq=False)
+class Blob:
+    """Bytes (`text` False) or UTF-8 text (`text` True) that stand in the file at `offset`, `length` bytes of them.
+
+    All bytes objects are blobs; text is one only if it is longer than `MAX_TEXT`. A `bytearray` is a blob too.
+    """
+
+    offset: int
+    length: int
+    text: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Dict:
+    """A dict. `items` alternates keys and values in the order of the stream; a key may come twice (the last wins)."""
+
+    items: list[Node] = field(default_factory=list)
+
+    def get(self, key: str | int, default: Node = None) -> Node:
+        """Return the value that the loaded dict has under this constant key. Linear: for small dicts."""
+        for position in range(len(self.items) - 2, -1, -2):
+            found = self.items[position]
+            if type(found) is type(key) and found == key:
+                return self.items[position + 1]
+        return default
+
+    def pairs(self) -> list[tuple[Node, Node]]:
+        """Return the keys and values in order."""
+        return list(zip(self.items[::2], self.items[1::2], strict=False))
+
+
+@dataclass(slots=True, eq=False)
+class SetOf:
+    """A set or frozenset."""
+
+    items: list[Node]
+    frozen: bool = False
+
+
+class How(StrEnum):
+    """By which kind of opcode a callable is used."""
+
+    CALL = "call"  # REDUCE, INST and OBJ with arguments: the callable itself runs
+    NEW = "new"  # NEWOBJ, NEWOBJ_EX, INST and OBJ without arguments: only the class's __new__ runs
+    METHOD = "method"  # APPEND(S), SETITEM(S), ADDITEMS on something that is no plain container
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """An object made by calling `callee` with `args` (a tuple node unless the stream is odd) and `kwargs`.
+
+    `state` holds what BUILD set, one node a BUILD. `items` are what APPEND(S) and ADDITEMS added, `pairs` alternates
+    the keys and values of SETITEM(S) (an OrderedDict's content, for example). `offset` is that of the opcode.
+    """
+
+    callee: Node
+    args: Node
+    kwargs: Node
+    how: How
+    offset: int
+    state: list[Node] = field(default_factory=list)
+    items: list[Node] = field(default_factory=list)
+    pairs: list[Node] = field(default_factory=list)
+
+    def calls(self, *paths: str) -> bool:
+        """Say whether the callee is one of these globals, written `module.name`."""
+        return isinstance(self.callee, Global) and self.callee.path in paths
+
+
+@dataclass(slots=True, eq=False)
+class PersistentId:
+    """An object that the loader's own `persistent_load` supplies; torch storages are `("storage", type, key, ...)`."""
+
+    args: Node
+    offset: int
+
+
+@dataclass(slots=True, eq=False)
+class RawArray:
+    """An object that stood as raw bytes in mid-stream, in place of its `wrapper`; `offset` and `length` are bytes.
+
+    For a nested pickle, `nested` is True, `value` its root and `length` the stream's.
+    """
+
+    wrapper: Call
+    offset: int
+    length: int
+    nested: bool = False
+    value: Node = None
+
+
+@dataclass(slots=True, eq=False)
+class Unknown:
+    """A value that can't be told: an out-of-band buffer, an unregistered extension, elements left out of the graph.
+
+    `count` is how many consecutive elements of a list (or keys and values of a dict) it stands for.
+    """
+
+    reason: str
+    offset: int
+    count: int = 1
+
+
+Constant: TypeAlias = None | bool | int | float | str | bytes
+Node: TypeAlias = (
+    Constant | tuple["Node", ...] | list["Node"] | Global | Blob | Dict | SetOf | Call | PersistentId | RawArray | Unknown
+)
+
+MAX_TEXT = 64 * 1024
+"""Text of more bytes than this stays in the file as a `Blob`: no name or key is that long."""
