@@ -242,6 +242,7 @@ class Section:
     level: int
     line: int
     text: str
+    text_line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
