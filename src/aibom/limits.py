@@ -28,8 +28,11 @@ class Limits:
     pickle_opcodes: int = 50_000_000
     pickle_streams: int = 1_000
     pickle_nesting: int = 8
+    graph_fields: int = 5_000_000  # fields of protobuf messages, objects of FlatBuffers and the like
     findings_per_file: int = 200
     container_members: int = 100_000
     container_depth: int = 6
     expanded_bytes: int = 2 * 1024 * MIB
     expansion_ratio: int = 1_000
+    expansion_floor_bytes: int = 64 * MIB
+    """Output below this size is never called a bomb, whatever its ratio."""

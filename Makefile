@@ -1,0 +1,68 @@
+# Two commands from a fresh clone: `make demo` and `make test`. Without a goal, the list of goals.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := build/demo
+
+.PHONY: help demo test check lint types format cov golden fixtures bench docs package clean real fuzz peers
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: $(STAMP)  ## scan a benign and a malicious repository, write their BOMs to build/demo
+	@$(BIN)/python fixtures/demo.py $(DEMO)
+	@printf '\n$$ aibom scan $(DEMO)/benign\n'
+	@$(BIN)/aibom scan $(DEMO)/benign -o table -o cyclonedx=$(DEMO)/benign.cdx.json
+	@printf '\n$$ aibom scan $(DEMO)/malicious\n'
+	@$(BIN)/aibom scan $(DEMO)/malicious -o table -o cyclonedx=$(DEMO)/malicious.cdx.json; \
+	  code=$$?; test $$code -eq 1 || { echo "expected exit code 1, got $$code"; exit 1; }
+	@printf '\nexit code 1, as it should be; the BOMs:\n'; ls -1 $(DEMO)/*.cdx.json
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/pytest -n auto --dist loadfile
+
+cov: $(STAMP)  ## run the tests and hold branch coverage of src at its gate
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
+
+lint: $(STAMP)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+golden: $(STAMP)  ## write the golden files anew; read the difference before you commit it
+	AIBOM_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/emitters tests/e2e
+
+fixtures: $(STAMP)  ## what the tests read and git does not hold
+	$(BIN)/python fixtures/fetch.py build/fixtures
+
+package: $(STAMP)  ## build the wheel and run it in an environment of its own
+	rm -rf build/package && mkdir -p build/package
+	$(BIN)/python -m build --outdir build/package .
+	$(PYTHON) -m venv build/package/venv
+	build/package/venv/bin/python -m pip install --quiet --disable-pip-version-check build/package/*.whl
+	cd build/package && venv/bin/aibom --version && venv/bin/aibom scan ../../fixtures/repos/demo -o table >/dev/null
+
+docs: $(STAMP)  ## generate the parts of docs/ that come from the code, and check the rest against it
+	$(BIN)/pytest -q tests/test_docs.py
+
+bench: $(STAMP)  ## measure, side by side with peers, and write bench/RESULTS.md
+	$(BIN)/python bench/run.py
+
+check: lint types cov docs package  ## everything that must be green before a commit lands
+
+clean:  ## remove what was built
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,250 @@
+"""The report for a person at a terminal: findings worst first, a summary, a verdict as the last line."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import click
+
+from aibom.components import (
+    Component,
+    ComponentKind,
+    Derivation,
+    LicenseClaim,
+    ModelFacts,
+    Relation,
+    RelationKind,
+    SignatureStatus,
+)
+from aibom.emitters.options import EmitOptions
+from aibom.files import Coverage, Location, Role
+from aibom.findings import Evidence, Finding, Severity
+from aibom.report import Determination, Report
+from aibom.rules import CODE_ON_LOAD, INTEGRITY, UNDECIDED
+
+_COLORS = {
+    Severity.CRITICAL: "red",
+    Severity.HIGH: "yellow",
+    Severity.MEDIUM: "magenta",
+    Severity.LOW: "cyan",
+    Severity.INFO: "blue",
+}
+_INDENT = 10
+_LABEL = 14
+# More findings of one rule than this are counted, not listed: the other formats hold all of them.
+_SHOWN_PER_RULE = 20
+_PREFIXES = (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3))
+
+
+def to_table(report: Report, options: EmitOptions) -> str:
+    """Return the report as text, coloured and wrapped as `options` say; a pipe gets full lines."""
+    page = _Page(options)
+    live = [finding for finding in report.findings if finding.suppression is None]
+    page.findings(live)
+    page.summary(_summary(report))
+    page.verdict(report, live)
+    return page.text()
+
+
+class _Page:
+    def __init__(self, options: EmitOptions) -> None:
+        self._options = options
+        self._lines: list[str] = []
+
+    def text(self) -> str:
+        return "\n".join(self._lines) + "\n"
+
+    def findings(self, findings: list[Finding]) -> None:
+        shown: Counter[str] = Counter()
+        grave = [finding for finding in findings if finding.severity.at_least(Severity.MEDIUM)]
+        for finding in grave:
+            shown[finding.rule.id] += 1
+            if shown[finding.rule.id] <= _SHOWN_PER_RULE:
+                self._finding(finding)
+        for rule, count in sorted(shown.items()):
+            if count > _SHOWN_PER_RULE:
+                self._lines += [f"{'':<{_INDENT}}and {count - _SHOWN_PER_RULE} more of {rule}", ""]
+        self._minor([finding for finding in findings if not finding.severity.at_least(Severity.MEDIUM)])
+
+    def _finding(self, finding: Finding) -> None:
+        place = f"  {finding.location}" if finding.location else ""
+        self._lines.append(f"{self._word(finding.severity)}{finding.rule.id}{place}")
+        self._indented(finding.message)
+        self._indented(f"help: {finding.rule.help}")
+        self._lines.append("")
+
+    def _minor(self, findings: list[Finding]) -> None:
+        groups: dict[tuple[Severity, str], list[Finding]] = {}
+        for finding in findings:
+            groups.setdefault((finding.severity, finding.rule.id), []).append(finding)
+        for (severity, rule), group in groups.items():
+            first = group[0]
+            place = f"  {first.location}" if first.location else ""
+            more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+            self._lines.append(f"{self._word(severity)}{rule}{place}{more}")
+            self._indented(first.message)
+        if groups:
+            self._lines.append("")
+
+    def summary(self, rows: Iterable[tuple[str, list[str]]]) -> None:
+        for label, values in rows:
+            for number, value in enumerate(values):
+                head = f"  {label if number == 0 else '':<{_LABEL - 2}}"
+                self._lines += self._wrapped(value, head, " " * _LABEL)
+        self._lines.append("")
+
+    def verdict(self, report: Report, live: list[Finding]) -> None:
+        counts = Counter(finding.severity for finding in live)
+        parts = [f"{counts[severity]} {severity.value}" for severity in Severity if counts[severity]]
+        ignored = sum(finding.suppression is not None for finding in report.findings)
+        size = sum(item.file.size for item in report.inspections if not item.file.members)
+        tail = [", ".join(parts) or "no findings"]
+        if ignored:
+            tail.append(f"{ignored} ignored")
+        seconds = f" in {self._options.seconds:.1f} s" if self._options.seconds is not None else ""
+        tail.append(format_bytes(size) + seconds)
+        self._lines += [" · ".join(tail), self._styled(*_verdict(report, live))]
+
+    def _word(self, severity: Severity) -> str:
+        return self._styled(f"{severity.value:<{_INDENT}}", _COLORS[severity])
+
+    def _styled(self, text: str, color: str) -> str:
+        return click.style(text, fg=color, bold=color == "red") if self._options.color else text
+
+    def _indented(self, text: str) -> None:
+        self._lines += self._wrapped(text, " " * _INDENT, " " * _INDENT)
+
+    def _wrapped(self, text: str, first: str, rest: str) -> list[str]:
+        if self._options.width is None:
+            return [first + text]
+        width = max(40, self._options.width)
+        return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest) or [first]
+
+
+def _verdict(report: Report, live: list[Finding]) -> tuple[str, str]:
+    """Return the last line and its colour: what was found, never that a model is safe."""
+    grave = [finding.rule.id for finding in live if finding.severity.at_least(Severity.HIGH)]
+    for rules, text in (
+        (CODE_ON_LOAD, "not safe to load"),
+        (INTEGRITY, "not the files that were published"),
+        (UNDECIDED, "not decided whether it is safe to load"),
+    ):
+        if (rule := next((rule for rule in grave if rule in rules), None)) is not None:
+            return f"{text}: aibom explain {rule}", "red"
+    partial = any(item.coverage is Coverage.PARTIAL for item in report.inspections) or report.skipped
+    clean = "nothing found that runs code on load" + (" in what was inspected" if partial else "")
+    if grave:
+        return f"{clean}; settle this first: aibom explain {grave[0]}", "yellow"
+    return clean, "green"
+
+
+def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
+    resolution = report.resolution
+    root = resolution.component(resolution.root)
+    models = [root] if root.kind is ComponentKind.MODEL else []
+    models += [
+        item for item in resolution.components if item.seen and item.kind is ComponentKind.MODEL and item != root
+    ]
+    yield "MODEL", [_model_line(model) for model in models[:5]] or [root.name]
+    bases = [
+        edge for edge in resolution.relations if edge.kind is RelationKind.DERIVED_FROM and edge.source == root.ref
+    ]
+    if bases:
+        yield "BASE", [_base_line(report, edge) for edge in bases]
+    yield "LICENCE", [_license_line(root.licenses)]
+    for label, regime in (("EU AI ACT", "eu-ai-act"), ("OPENNESS", "openness")):
+        lines = [_determination_line(item) for item in report.determinations if item.rule.regime == regime]
+        if lines:
+            yield label, lines
+    yield "SIGNATURE", [_signature_line(report)]
+    yield "FILES", [_files_line(report)]
+
+
+def _is_seen_model(component: Component) -> bool:
+    return component.seen and component.kind is ComponentKind.MODEL
+
+
+def _model_line(model: Component) -> str:
+    name = f"{model.group}/{model.name}" if model.group else model.name
+    facts = model.model or ModelFacts()
+    parts = []
+    if facts.family or facts.architecture:
+        parts.append((facts.family or facts.architecture).value)  # type: ignore[union-attr]
+    if facts.parameters is not None:
+        parts.append(f"{format_count(facts.parameters.value)} parameters")
+    if facts.weight_sets:
+        kinds = sorted(facts.weight_sets[0].elements_by_dtype.items(), key=lambda item: -item[1])
+        parts.append(" ".join(dtype.lower() for dtype, _ in kinds[:3]))
+    return f"{name}  {' · '.join(part for part in parts if part)}".rstrip()
+
+
+def _base_line(report: Report, edge: Relation) -> str:
+    base = report.resolution.component(edge.target)
+    name = f"{base.group}/{base.name}" if base.group else base.name
+    how = "hinted" if edge.inferred else "declared"
+    relation = "" if edge.derivation in {None, Derivation.UNKNOWN} else f"{edge.derivation.value}, "  # type: ignore[union-attr]
+    pinned = "" if edge.revision else ", unpinned"
+    return f"{name}  ({relation}{how}{_in(edge.evidence)}{pinned})"
+
+
+def _in(evidence: tuple[Evidence, ...]) -> str:
+    place: Location | None = next((item.location for item in evidence if item.location is not None), None)
+    return f" in {place}" if place else ""
+
+
+def _license_line(claims: tuple[LicenseClaim, ...]) -> str:
+    if not claims:
+        return "unknown: none declared, no licence text recognised"
+    words: dict[str, list[str]] = {}
+    for claim in claims:
+        name = claim.expression or claim.key or claim.raw
+        words.setdefault(name, [])
+        if claim.basis not in words[name]:
+            words[name].append(claim.basis)
+    return " · ".join(f"{name} {' and '.join(bases)}" for name, bases in words.items())
+
+
+def _determination_line(item: Determination) -> str:
+    return item.statement
+
+
+def _signature_line(report: Report) -> str:
+    signed = [item for item in report.verifications if item.status is not SignatureStatus.CHECKSUM_OK]
+    checked = sum(len(item.covered) for item in report.verifications if item.status is SignatureStatus.CHECKSUM_OK)
+    parts = [f"{item.kind}: {item.status.value}" + (f" by {item.signer}" if item.signer else "") for item in signed]
+    text = " · ".join(parts) or "none"
+    return f"{text} · {checked} declared digests match" if checked else text
+
+
+def _files_line(report: Report) -> str:
+    files = [item for item in report.inspections if not item.file.members]
+    partly = {item.file.path for item in report.inspections if item.coverage is not Coverage.COMPLETE}
+    inspected = sum(item.file.path not in partly for item in files)
+    not_models = sum(
+        item.coverage is Coverage.NONE and item.file.role not in {Role.WEIGHTS, Role.CODE} for item in files
+    )
+    unread = sum(item.coverage is Coverage.NONE and item.file.role in {Role.WEIGHTS, Role.CODE} for item in files)
+    in_part = len(files) - inspected - not_models - unread
+    counts = ((inspected, "inspected"), (in_part, "in part"), (unread, "not inspected"), (not_models, "not models"))
+    text = " · ".join(f"{count} {word}" for count, word in counts if count) or "none"
+    return text + "".join(f" · left out: {item.path or 'the rest'}" for item in report.skipped[:3])
+
+
+def format_count(number: int) -> str:
+    """Return a count with three significant digits: `8.03 B`, `22.7 M`, `512`."""
+    for prefix, unit in _PREFIXES:
+        if number >= unit:
+            return f"{number / unit:.3g} {prefix}"
+    return str(number)
+
+
+def format_bytes(number: int) -> str:
+    """Return a size in binary units: `4.1 GiB`, `17 B`."""
+    size = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,185 @@
+"""The flow, once, from a source to a report."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from aibom._version import __version__
+from aibom.assessors import assess
+from aibom.assessors.ignores import apply_ignores
+from aibom.components import Inspection, ReferenceKind, Resolution
+from aibom.containers import CONTAINERS
+from aibom.data import rule_data
+from aibom.digests import FileDigests, digest_files, root_digest
+from aibom.errors import TargetError
+from aibom.files import Coverage, Format, Location, RepoFile, Role
+from aibom.findings import Finding, Rule, Severity
+from aibom.inspection import Inspectors
+from aibom.inspectors import INSPECTORS
+from aibom.inspectors.protocol import Inspector
+from aibom.integrity import verify
+from aibom.inventory import Inventory, take_inventory
+from aibom.report import Report, ToolInfo
+from aibom.resolvers import resolve
+from aibom.settings import Settings
+from aibom.sources.protocol import Source
+
+FILE_CHANGED = Rule(
+    id="file-changed",
+    severity=Severity.HIGH,
+    summary="A file changed while it was being read",
+    explanation="The digest and the findings may belong to different contents of the file.",
+    help="Scan again when nothing writes to the target.",
+    cwes=(367,),
+)
+
+RULES = (FILE_CHANGED,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A step of a scan: `done` of `total` bytes of `file` in this stage (`inspect` or `digest`)."""
+
+    stage: str
+    file: RepoFile
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore(_: Progress) -> None:
+    """Show no progress."""
+
+
+def scan(
+    source: Source,
+    settings: Settings,
+    *,
+    created: dt.datetime,
+    on_progress: OnProgress = ignore,
+    inspectors: Mapping[Format, Inspector] = INSPECTORS,
+    open_related: Callable[[str], Source | None] = lambda _: None,
+) -> Report:
+    """Scan a target. `created` stands in the report; `open_related` opens other models that the target names.
+
+    Raises:
+        TargetError: the target is empty or can't be listed.
+    """
+    inventory = take_inventory(source, settings.limits)
+    if not inventory.files and not inventory.unread:
+        raise TargetError(f"{source.target} has no files", hint="give a directory that holds a model, or one file")
+    inspections = _external_data(tuple(_inspect(source, inventory, settings, inspectors, on_progress)))
+    digested = digest_files(source, inventory.files, settings, _digest_progress(inventory, on_progress))
+    digests = {file.path: (*digested[file.path].digests, *file.declared_digests) for file in inventory.files}
+    root = root_digest(digests)
+    verifications, integrity_findings = verify(source, inspections, digests, settings)
+    facts = source.facts()
+    resolution = _versioned(resolve(source, inspections, open_related, settings, facts), root)
+    assessment = assess(resolution, inspections, verifications, settings, facts)
+    findings = (
+        *inventory.findings,
+        *(finding for inspection in inspections for finding in inspection.findings),
+        *_changed(inventory, digested),
+        *integrity_findings,
+        *resolution.findings,
+        *assessment.findings,
+    )
+    return Report(
+        target=source.target,
+        created=created,
+        tool=ToolInfo(name="aibom", version=__version__),
+        settings=settings,
+        source=facts,
+        root_digest=root,
+        # Findings stand once, in the report's own list, where ignores have been applied.
+        inspections=tuple(replace(inspection, findings=()) for inspection in inspections),
+        digests=digests,
+        resolution=resolution,
+        skipped=inventory.skipped,
+        verifications=verifications,
+        determinations=assessment.determinations,
+        findings=tuple(sorted(apply_ignores(findings, digests, settings), key=lambda finding: finding.sort_key)),
+        rule_data=rule_data(),
+    )
+
+
+def _inspect(
+    source: Source,
+    inventory: Inventory,
+    settings: Settings,
+    inspectors: Mapping[Format, Inspector],
+    on_progress: OnProgress,
+) -> Iterable[Inspection]:
+    tree = Inspectors(inspectors, CONTAINERS, settings.limits)
+    for file in inventory.files:
+        on_progress(Progress(stage="inspect", file=file, done=0, total=file.size))
+        yield from tree.inspect_file(source, file)
+    for file in inventory.unread:
+        yield Inspection(file=file, coverage=Coverage.NONE)
+
+
+def _external_data(inspections: tuple[Inspection, ...]) -> tuple[Inspection, ...]:
+    """Say what the raw files are that a model file names as the place of its tensors."""
+    named = {
+        _beside(inspection.file.path, reference.path)
+        for inspection in inspections
+        for reference in inspection.references
+        if reference.kind is ReferenceKind.EXTERNAL_DATA
+    }
+    return tuple(
+        replace(
+            inspection,
+            file=replace(inspection.file, format=Format.ONNX_EXTERNAL_DATA, role=Role.WEIGHTS),
+            coverage=Coverage.COMPLETE,
+        )
+        if inspection.file.format is Format.UNKNOWN and not inspection.file.members and inspection.file.path in named
+        else inspection
+        for inspection in inspections
+    )
+
+
+def _beside(path: str, name: str) -> str:
+    folder, slash, _ = path.rpartition("/")
+    return folder + slash + name.removeprefix("./")
+
+
+def _digest_progress(inventory: Inventory, on_progress: OnProgress) -> Callable[[RepoFile, int], None]:
+    done = 0
+    total = sum(file.size for file in inventory.files)
+    one_at_a_time = Lock()
+
+    def on_bytes(file: RepoFile, got: int) -> None:
+        nonlocal done
+        with one_at_a_time:
+            done += got
+            on_progress(Progress(stage="digest", file=file, done=done, total=total))
+
+    return on_bytes
+
+
+def _changed(inventory: Inventory, digested: Mapping[str, FileDigests]) -> Iterable[Finding]:
+    for file in inventory.files:
+        item = digested[file.path]
+        if item.fault is not None:
+            yield Finding.of(FILE_CHANGED, f"no longer readable: {item.fault}", Location(path=file.path))
+        elif item.size != file.size:
+            message = f"{file.size} bytes when it was listed, {item.size} when it was digested"
+            yield Finding.of(FILE_CHANGED, message, Location(path=file.path))
+
+
+def _versioned(resolution: Resolution, root: str) -> Resolution:
+    """Give the subject the root digest as its version where nothing better is known."""
+    return replace(
+        resolution,
+        components=tuple(
+            replace(component, version=f"sha256:{root}")
+            if component.ref == resolution.root and component.version is None
+            else component
+            for component in resolution.components
+        ),
+    )

@@ -1,0 +1,217 @@
+"""Directories and single files on this machine, read-only.
+
+Symlinks are followed only inside the target, or into the blob folder of the hub cache that the target stands in.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aibom.errors import TargetError
+from aibom.files import Digest, escape_name, unescape_name
+from aibom.report import Skipped, SourceFacts
+from aibom.sources.bytesource import ByteSource, FileSource
+from aibom.sources.hub_cache import Snapshot, blob_digest, find_snapshot
+from aibom.sources.protocol import Entry, Fault
+
+_LEFT_OUT = {
+    b".git": "git's own store: an LFS clone holds every weight twice",
+    b".hg": "mercurial's own store",
+    b".svn": "subversion's own store",
+}
+# O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. O_NOFOLLOW: links were resolved before.
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A directory on the way: its absolute path and its path from the root, both raw, the latter without slash."""
+
+    absolute: bytes
+    relative: bytes
+
+
+class DirectorySource:
+    """A directory as a target. `target` is the directory's name, never its absolute path."""
+
+    def __init__(self, root: str, *, path_depth: int = 64) -> None:
+        self._root = os.path.realpath(os.fsencode(root))
+        self._path_depth = path_depth
+        self._snapshot: Snapshot | None = find_snapshot(self._root)
+        self._inside = [self._root]
+        if self._snapshot is not None:
+            self._root = self._snapshot.root
+            self._inside = [self._snapshot.root, *self._snapshot.blob_folders]
+        self.target = escape_name(os.path.basename(os.path.abspath(os.fsencode(root))) or b"/")
+        self.revision = self._snapshot.commit if self._snapshot else None
+
+    def facts(self) -> SourceFacts:
+        """Return the hub identity where the directory is a snapshot in a hub cache."""
+        if self._snapshot is None:
+            return SourceFacts(kind="directory")
+        return SourceFacts(kind="hub-cache", identity=self._snapshot.identity, revision=self._snapshot.commit)
+
+    def close(self) -> None:
+        """Release nothing: every file that was opened is closed by whoever opened it."""
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        """Walk the tree; names come in the file system's order."""
+        folders = [_Folder(self._root, b"")]
+        while folders:
+            folder = folders.pop()
+            if folder.relative.count(b"/") >= self._path_depth:
+                yield Skipped(
+                    path=escape_name(folder.relative), reason=f"nested more than {self._path_depth} folders deep"
+                )
+                continue
+            try:
+                with os.scandir(folder.absolute) as listing:
+                    found = list(listing)
+            except OSError as fault:
+                if not folder.relative:
+                    raise TargetError(f"{self.target} can't be listed: {fault.strerror}") from fault
+                yield self._faulty(folder.relative, Fault.UNREADABLE, fault.strerror or "")
+                continue
+            for item in found:
+                relative = folder.relative + b"/" + item.name if folder.relative else item.name
+                if item.name in _LEFT_OUT:
+                    yield Skipped(path=escape_name(relative), reason=_LEFT_OUT[item.name])
+                elif item.is_symlink():
+                    yield self._link(relative, item)
+                elif item.is_dir(follow_symlinks=False):
+                    folders.append(_Folder(item.path, relative))
+                else:
+                    yield self._file(relative, item)
+
+    def open(self, path: str) -> ByteSource:
+        """Open a regular file; a link is resolved again and must still end inside."""
+        absolute = os.path.realpath(os.path.join(self._root, unescape_name(path)))
+        if not self._is_inside(absolute):
+            raise PermissionError(errno.EACCES, "outside the target", path)
+        return open_regular(absolute)
+
+    def _is_inside(self, absolute: bytes) -> bool:
+        return any(absolute == root or absolute.startswith(root.rstrip(b"/") + b"/") for root in self._inside)
+
+    def _file(self, relative: bytes, item: os.DirEntry[bytes]) -> Entry:
+        try:
+            status = item.stat(follow_symlinks=False)
+        except OSError as fault:
+            return self._faulty(relative, Fault.UNREADABLE, fault.strerror or "")
+        if not stat.S_ISREG(status.st_mode):
+            return self._faulty(relative, Fault.SPECIAL_FILE, _kind(status.st_mode))
+        return Entry(path=escape_name(relative), size=status.st_size)
+
+    def _link(self, relative: bytes, item: os.DirEntry[bytes]) -> Entry | Skipped:
+        try:
+            absolute = os.path.realpath(item.path, strict=True)
+            status = os.stat(absolute, follow_symlinks=False)
+        except FileNotFoundError:
+            return self._faulty(relative, Fault.DANGLING_SYMLINK, "its target does not exist")
+        except OSError as fault:
+            kind = Fault.SYMLINK_LOOP if fault.errno == errno.ELOOP else Fault.UNREADABLE
+            return self._faulty(relative, kind, fault.strerror or "")
+        if not self._is_inside(absolute):
+            return self._faulty(relative, Fault.SYMLINK_ESCAPE, "it leads out of the target")
+        if stat.S_ISDIR(status.st_mode):
+            parents = os.path.dirname(os.path.abspath(item.path)) + b"/"
+            if parents.startswith(absolute.rstrip(b"/") + b"/"):
+                return self._faulty(relative, Fault.SYMLINK_LOOP, "it leads to a folder that it stands in")
+            return Skipped(
+                path=escape_name(relative), reason="a link to a folder of the target, whose files are listed there"
+            )
+        if not stat.S_ISREG(status.st_mode):
+            return self._faulty(relative, Fault.SPECIAL_FILE, _kind(status.st_mode))
+        declared: tuple[Digest, ...] = ()
+        if self._snapshot is not None and (digest := blob_digest(absolute, self._snapshot)):
+            declared = (digest,)
+        return Entry(path=escape_name(relative), size=status.st_size, declared_digests=declared)
+
+    @staticmethod
+    def _faulty(relative: bytes, fault: Fault, detail: str) -> Entry:
+        return Entry(path=escape_name(relative), size=0, fault=fault, detail=detail)
+
+
+class SingleFileSource:
+    """One file as a target. `target` and the only path are its name."""
+
+    revision: str | None = None
+
+    def __init__(self, path: str) -> None:
+        self._absolute = os.path.realpath(os.fsencode(path))
+        self.target = escape_name(os.path.basename(os.fsencode(path)))
+
+    def facts(self) -> SourceFacts:
+        """Return nothing but the kind."""
+        return SourceFacts(kind="file")
+
+    def close(self) -> None:
+        """Release nothing."""
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        """Yield the one file."""
+        try:
+            status = os.stat(self._absolute)
+        except OSError as fault:
+            raise TargetError(f"{self.target} can't be read: {fault.strerror}") from fault
+        if not stat.S_ISREG(status.st_mode):
+            raise TargetError(
+                f"{self.target} is a {_kind(status.st_mode)}, not a file",
+                hint="give a regular file or a directory",
+            )
+        yield Entry(path=self.target, size=status.st_size)
+
+    def open(self, path: str) -> ByteSource:
+        """Open the one file."""
+        if path != self.target:
+            raise FileNotFoundError(errno.ENOENT, "no such file in the target", path)
+        return open_regular(self._absolute)
+
+
+def open_local(target: str) -> DirectorySource | SingleFileSource:
+    """Open a path on this machine.
+
+    Raises:
+        TargetError: there is nothing at this path.
+    """
+    try:
+        status = os.stat(target)
+    except FileNotFoundError as fault:
+        raise TargetError(
+            f"{escape_name(os.fsencode(target))} does not exist",
+            hint="give a directory or a file; `aibom scan --help` shows every kind of target",
+        ) from fault
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        raise TargetError(f"{escape_name(os.fsencode(target))} can't be read: {reason}") from fault
+    return DirectorySource(target) if stat.S_ISDIR(status.st_mode) else SingleFileSource(target)
+
+
+def open_regular(absolute: bytes) -> FileSource:
+    """Open a regular file by its resolved path; anything else is refused, whatever it was when it was listed."""
+    descriptor = os.open(absolute, _OPEN_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise PermissionError(errno.EACCES, f"a {_kind(status.st_mode)}, not a file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return FileSource(descriptor, status.st_size)
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISFIFO, "named pipe"),
+        (stat.S_ISSOCK, "socket"),
+        (stat.S_ISCHR, "character device"),
+        (stat.S_ISBLK, "block device"),
+        (stat.S_ISDIR, "directory"),
+    ):
+        if test(mode):
+            return name
+    return "special file"
