@@ -1,0 +1,48 @@
+"""Judge paths that a file of the target names: does a loader that follows them leave the model's folder?"""
+
+from __future__ import annotations
+
+import re
+
+from aibom.findings import Rule, Severity
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|$)|file:", re.IGNORECASE)
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+PATH_TRAVERSAL = Rule(
+    id="path-traversal",
+    severity=Severity.HIGH,
+    summary="The file makes its loader reach outside the model's folder",
+    explanation=(
+        "A path in the file is absolute, climbs with `..`, or is a URL. A loader that follows it reads (or writes) "
+        "files of the machine it runs on, and may pass their content on as weights."
+    ),
+    help="Do not load it with a loader that follows such paths; ask for a file whose parts lie beside it.",
+    cwes=(22,),
+    references=(
+        "https://nvd.nist.gov/vuln/detail/CVE-2022-25882",
+        "https://nvd.nist.gov/vuln/detail/CVE-2024-27318",
+        "https://nvd.nist.gov/vuln/detail/CVE-2026-27489",
+    ),
+)
+
+
+def why_outside(path: str) -> str | None:
+    """Say why this path leads outside the folder of the file that names it; None if it stays inside."""
+    if _CONTROL.search(path):
+        return "holds control characters"
+    if _SCHEME.match(path):
+        return "is a URL"
+    if path.startswith(("/", "\\")) or _DRIVE.match(path):
+        return "is absolute"
+    parts = re.split(r"[/\\]+", path)
+    if ".." in parts:
+        # `a/../b` counts as well: where `a` is a link, `..` is not where the text says.
+        return "climbs with `..`"
+    if path.startswith("~"):
+        return "starts in a home directory"
+    return None
+
+
+RULES = (PATH_TRAVERSAL,)
