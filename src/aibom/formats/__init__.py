@@ -1,0 +1,95 @@
+"""Recognize what a file is: by its bytes first, by its name only where bytes can't tell."""
+
+from __future__ import annotations
+
+from aibom.files import Format
+from aibom.formats.binary_shapes import by_shape
+from aibom.formats.magic import by_signature, hdf5_offsets, is_hdf5
+from aibom.formats.mismatch import EXTENSION_MISMATCH, RULES, mismatch, mismatch_finding
+from aibom.formats.pickle_probe import is_pickle, walk
+from aibom.formats.roles import is_weight_name, role_of
+from aibom.formats.tar_kinds import is_tar, kind_of_tar
+from aibom.formats.texts import is_text, kind_of_text
+from aibom.formats.zip_kinds import has_zip_directory, kind_of_zip, member_names
+from aibom.sources.bytesource import ByteSource
+
+__all__ = ["EXTENSION_MISMATCH", "RULES", "is_weight_name", "mismatch", "mismatch_finding", "recognize", "role_of"]
+
+_PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".dill", ".cloudpickle", ".p",
+                   ".pdparams", ".pdopt", ".dat", ".data", ".sav", ".model")  # fmt: skip
+# The number that torch.save wrote first before it wrote zips (torch/serialization.py, MAGIC_NUMBER).
+_TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")
+_TORCH_MAGIC_TEXT = b"L119547037146038801333356L"
+_BY_NAME = {
+    ".onnx_data": Format.ONNX_EXTERNAL_DATA, ".onnx.data": Format.ONNX_EXTERNAL_DATA,
+    ".pdiparams": Format.PADDLE_PARAMS, ".engine": Format.TENSORRT, ".plan": Format.TENSORRT, ".trt": Format.TENSORRT,
+    ".msgpack": Format.FLAX_MSGPACK, ".llamafile": Format.LLAMAFILE,
+}  # fmt: skip
+_HDF5_PROBES = 24
+
+
+def recognize(name: str, head: bytes, size: int, data: ByteSource | None = None) -> Format:
+    """Return what a file is.
+
+    Args:
+        name: its name or path; decides only among formats that bytes can't tell apart.
+        head: its first bytes, a few KiB of them or all.
+        size: of the whole file in bytes.
+        data: the whole file. With it, directories at the end of zips are read, long first lines are followed and
+            messages are walked; without it, the answer rests on `head` alone.
+    """
+    if not size:
+        return Format.EMPTY
+    leaf = name.rsplit("/", 1)[-1].lower()
+    text = is_text(head, size)
+    # A pickle that acts is one whatever else the same bytes are: `GIF89a...` is also an opcode and its argument.
+    named_so = leaf.endswith(_PICKLE_ENDINGS)
+    if walk(head, data).acts:
+        return _kind_of_pickle(head)
+    found = by_signature(head)
+    if found is not None:
+        return _kind_of_program(found, data) if found is Format.EXECUTABLE else _kind_of_hdf5(found, head)
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08PK\x03\x04")):
+        return kind_of_zip(leaf, head, data)
+    if is_tar(head):
+        return kind_of_tar(leaf, head, data)
+    if is_pickle(head, data, named_so=named_so, text=text):
+        return _kind_of_pickle(head)
+    if text:
+        return kind_of_text(name, head, size, data)
+    return by_shape(head, size, data) or _hidden(leaf, head, data)
+
+
+def _kind_of_pickle(head: bytes) -> Format:
+    if _TORCH_MAGIC in head[:32] or head.startswith(_TORCH_MAGIC_TEXT):
+        return Format.PYTORCH_LEGACY
+    return Format.JOBLIB if b"joblib.numpy_pickle" in head else Format.PICKLE
+
+
+def _kind_of_hdf5(found: Format, head: bytes) -> Format:
+    if found is Format.HDF5 and (b"model_config" in head or b"keras_version" in head):
+        return Format.KERAS_H5
+    return found
+
+
+def _kind_of_program(found: Format, data: ByteSource | None) -> Format:
+    """Tell a llamafile (a program with a zip of weights behind it) from other programs."""
+    if data is None or not has_zip_directory(data):
+        return found
+    names = tuple(member_names(data))
+    return Format.LLAMAFILE if any(name.endswith((".gguf", ".args")) for name in names) else found
+
+
+def _hidden(leaf: str, head: bytes, data: ByteSource | None) -> Format:
+    """Look for what stands behind other bytes: an HDF5 user block, the directory of a zip with a prefix."""
+    if data is not None:
+        for offset in hdf5_offsets(data.size)[:_HDF5_PROBES]:
+            block = head[offset : offset + 8] if offset + 8 <= len(head) else data.read_at(offset, 8)
+            if is_hdf5(block):
+                return Format.HDF5
+        if has_zip_directory(data):
+            return kind_of_zip(leaf, b"", data)
+    for ending, found in _BY_NAME.items():
+        if leaf.endswith(ending):
+            return found
+    return Format.TF_CHECKPOINT if ".data-" in leaf and "-of-" in leaf else Format.UNKNOWN

@@ -1,0 +1,308 @@
+"""Tell a pickle from anything else by walking its opcodes with a shadow of the stack.
+
+Protocols 2 to 5 begin with a byte no text has, but protocols 0 and 1 are letters, and any opcode may stand in a stream
+without a header. So the walk asks what the unpickler would do: it believes bytes that a loader would act upon, even
+when garbage follows, and doubts those that stop making sense before anything happened.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from aibom.sources.bytesource import ByteSource
+
+_MAX_OPS = 20_000
+_MAX_BYTES = 8 * 1024 * 1024  # read while looking for the ends of lines; counted arguments are skipped unread
+_WINDOW = 64 * 1024
+
+
+class _Kind(Enum):
+    TEXT = 1
+    CALLABLE = 2
+    OTHER = 3
+
+
+class Walk:
+    """How far a shadow walk came, and what it saw on the way."""
+
+    __slots__ = ("acts", "distinct", "imports", "ops", "outcome", "structure")
+
+    def __init__(self) -> None:
+        self.ops = 0
+        self.imports = 0
+        self.acts = False
+        self.structure = False
+        self.distinct: set[int] = set()
+        self.outcome = "broken"  # or "stopped" at STOP, "endless" when the budget or the bytes at hand ran out
+
+
+_FIXED = {ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8, 0x95: 8, 0x82: 1, 0x83: 2, 0x84: 4, 0x80: 1}
+_COUNTED = {ord("U"): 1, 0x8C: 1, ord("X"): 4, ord("T"): 4, 0x8D: 8, ord("C"): 1, ord("B"): 4, 0x8E: 8, 0x96: 8,
+            0x8A: 1, 0x8B: 4}  # fmt: skip
+_TEXTS = frozenset(b"SVUXT") | {0x8C, 0x8D}
+_INTEGER = rb"\s*[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)"
+_NUMBER = {
+    ord("I"): re.compile(_INTEGER + rb"\s*"),
+    ord("L"): re.compile(_INTEGER + rb"L?\s*"),
+    ord("F"): re.compile(rb"\s*[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|inf|nan)\s*"),
+}
+_QUOTED = re.compile(rb"\s*(['\"]).*\1\s*")
+_NAME = re.compile(rb"[^\s\x00-\x1f]+")
+_KEY = re.compile(rb"[0-9]{1,18}")
+_PUSH_MARK, _STOP, _POP, _DUP = ord("("), ord("."), ord("0"), ord("2")
+_MEMO_PUT = frozenset(b"pqr") | {0x94}
+_MEMO_GET = frozenset(b"ghj")
+_IMPORTS = frozenset(b"c") | {0x82, 0x83, 0x84}
+_CALLS = {ord("R"): 2, 0x81: 2, 0x92: 3}  # values taken, the callable first
+_TO_MARK = frozenset(b"tld1eiou") | {0x90, 0x91}
+# opcode: (values taken, value left); those that work back to a mark, or on imports, are handled one by one
+_SIMPLE: dict[int, tuple[int, int]] = {
+    **dict.fromkeys(b"NIJKMLGFSVUXTCBP]})", (0, 1)),
+    **dict.fromkeys((0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x96), (0, 1)),
+    ord("a"): (2, 1), ord("s"): (3, 1), ord("b"): (2, 1), ord("Q"): (1, 1), 0x97: (1, 1), 0x98: (1, 1),
+    0x85: (1, 1), 0x86: (2, 1), 0x87: (3, 1), 0x95: (0, 0), 0x80: (0, 0),
+}  # fmt: skip
+_STRUCTURE = frozenset(b"pqaseultd]}") | {0x85, 0x86, 0x87, 0x94}
+
+
+class _Reader:
+    """The stream's bytes through one window that follows the walk."""
+
+    def __init__(self, head: bytes, data: ByteSource | None) -> None:
+        self._data = data
+        self._start = 0
+        self._bytes = head
+        self.size = len(head) if data is None else data.size
+        self.spent = 0
+
+    def take(self, at: int, length: int) -> bytes:
+        """Return `length` bytes at `at`, fewer at the end of what there is."""
+        if at < self._start or at + length > self._start + len(self._bytes):
+            if self._data is None:
+                return self._bytes[at - self._start : at - self._start + length]
+            self._start = at
+            self._bytes = self._data.read_at(at, max(length, _WINDOW))
+            self.spent += len(self._bytes)
+        return self._bytes[at - self._start : at - self._start + length]
+
+    def line(self, at: int) -> bytes | None:
+        """Return the line at `at` without its end, None where no end comes within the budget."""
+        length = 256
+        while self.spent < _MAX_BYTES and length <= _MAX_BYTES:
+            part = self.take(at, length)
+            end = part.find(b"\n")
+            if end >= 0:
+                return part[:end]
+            if len(part) < length:
+                return None
+            length *= 4
+        return None
+
+
+def walk(head: bytes, data: ByteSource | None = None) -> Walk:
+    """Walk the opcodes from the first byte; counted arguments are skipped, not read."""
+    seen = Walk()
+    reader = _Reader(head, data)
+    shadow = _Shadow()
+    at = 0
+    while seen.ops < _MAX_OPS and reader.spent < _MAX_BYTES:
+        raw = reader.take(at, 1)
+        if not raw:
+            break
+        op = raw[0]
+        step = _argument(reader, op, at + 1)
+        if step is None:
+            return seen
+        end, argument = step
+        if end > reader.size and data is not None:
+            return seen
+        if op == _STOP:
+            if shadow.has(1):
+                seen.outcome = "stopped"
+                seen.ops += 1
+            return seen
+        if not _apply(op, argument, shadow, seen):
+            return seen
+        seen.ops += 1
+        seen.distinct.add(op)
+        seen.structure |= op in _STRUCTURE
+        at = end
+    else:
+        seen.outcome = "endless"
+    if data is None and seen.ops:
+        seen.outcome = "endless"
+    return seen
+
+
+def _argument(reader: _Reader, op: int, at: int) -> tuple[int, bytes] | None:
+    """Return where the opcode at `at - 1` ends, with the argument; None where it is wrong."""
+    if op in _FIXED:
+        raw = reader.take(at, _FIXED[op])
+        return (at + _FIXED[op], raw) if len(raw) == _FIXED[op] else None
+    if op in _COUNTED:
+        width = _COUNTED[op]
+        raw = reader.take(at, width)
+        if len(raw) < width:
+            return None
+        length = int.from_bytes(raw, "little")
+        return at + width + length, b""
+    if op in b"qhrj":
+        width = 1 if op in b"qh" else 4
+        raw = reader.take(at, width)
+        return (at + width, raw) if len(raw) == width else None
+    if op in b"ILFSVPgp":
+        line = reader.line(at)
+        if line is None or not _line_is_sound(op, line):
+            return None
+        return at + len(line) + 1, line
+    if op in b"ci":
+        module = reader.line(at)
+        if module is None or not _NAME.fullmatch(module):
+            return None
+        name = reader.line(at + len(module) + 1)
+        if name is None or not _NAME.fullmatch(name.rstrip(b"\r")):
+            return None
+        return at + len(module) + len(name) + 2, module
+    return at, b""
+
+
+def _line_is_sound(op: int, line: bytes) -> bool:
+    if op in _NUMBER:
+        return bool(_NUMBER[op].fullmatch(line))
+    if op == ord("S"):
+        return bool(_QUOTED.fullmatch(line))
+    return op not in b"gp" or bool(_KEY.fullmatch(line.strip()))
+
+
+class _Shadow:
+    """What the unpickler's stack and memo would hold, by kind alone. Marks are kept apart, so no search is needed."""
+
+    __slots__ = ("items", "marks", "memo")
+
+    def __init__(self) -> None:
+        self.items: list[_Kind] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, _Kind] = {}
+
+    def has(self, count: int) -> bool:
+        """Say whether `count` values lie above the last mark."""
+        return len(self.items) - (self.marks[-1] if self.marks else 0) >= count
+
+    def replace(self, count: int, kind: _Kind) -> None:
+        """Put one value in the place of the last `count`."""
+        del self.items[len(self.items) - count :]
+        self.items.append(kind)
+
+
+def _apply(op: int, argument: bytes, shadow: _Shadow, seen: Walk) -> bool:
+    """Do to the shadow what the opcode does to the real stack; False where the unpickler would raise."""
+    if op == 0x80:
+        return argument[0] <= 5
+    if op in _SIMPLE:
+        taken, left = _SIMPLE[op]
+        if not shadow.has(taken):
+            return False
+        del shadow.items[len(shadow.items) - taken :]
+        if left:
+            shadow.items.append(_Kind.TEXT if op in _TEXTS else _Kind.OTHER)
+        return True
+    if op == _PUSH_MARK:
+        shadow.marks.append(len(shadow.items))
+        return True
+    if op == _POP:  # takes a mark away, where one is on top
+        if shadow.has(1):
+            shadow.items.pop()
+        elif shadow.marks:
+            shadow.marks.pop()
+        else:
+            return False
+        return True
+    if op in _MEMO_PUT:
+        if not shadow.has(1):
+            return False
+        shadow.memo[len(shadow.memo) if op == 0x94 else _key(op, argument)] = shadow.items[-1]
+        return True
+    if op in _MEMO_GET:
+        kind = shadow.memo.get(_key(op, argument))
+        if kind is not None:
+            shadow.items.append(kind)
+        return kind is not None
+    if op in _IMPORTS:
+        shadow.items.append(_Kind.CALLABLE)
+        # An extension code is one byte of anything: no sign of a pickle by itself.
+        seen.imports += op == ord("c")
+        return True
+    if op == 0x93:
+        if not shadow.has(2) or shadow.items[-2:] != [_Kind.TEXT, _Kind.TEXT]:
+            return False
+        shadow.replace(2, _Kind.CALLABLE)
+        seen.imports += 1
+        return True
+    if op in _CALLS:
+        return _call(_CALLS[op], shadow, seen)
+    return _close(op, shadow, seen) if op in _TO_MARK else op == _DUP and _duplicate(shadow)
+
+
+def _key(op: int, argument: bytes) -> int:
+    return int(argument) if op in b"pg" else int.from_bytes(argument, "little")
+
+
+def _duplicate(shadow: _Shadow) -> bool:
+    if shadow.has(1):
+        shadow.items.append(shadow.items[-1])
+        return True
+    return False
+
+
+def _call(taken: int, shadow: _Shadow, seen: Walk) -> bool:
+    if not shadow.has(taken) or shadow.items[-taken] is not _Kind.CALLABLE:
+        return False
+    shadow.replace(taken, _Kind.CALLABLE)  # what a call gives may be called again
+    seen.acts = True
+    return True
+
+
+def _close(op: int, shadow: _Shadow, seen: Walk) -> bool:
+    """Do an opcode that takes everything back to the last mark."""
+    if not shadow.marks:
+        return False
+    mark = shadow.marks.pop()
+    first = shadow.items[mark] if len(shadow.items) > mark else None
+    del shadow.items[mark:]
+    if op == ord("1"):
+        return True
+    if op in {ord("e"), ord("u"), 0x90}:  # these add to the container below the mark
+        return shadow.has(1)
+    if op == ord("o") and first is not _Kind.CALLABLE:
+        return False
+    if op in b"io":
+        seen.acts = True
+        seen.imports += op == ord("i")
+    shadow.items.append(_Kind.CALLABLE if op in b"io" else _Kind.OTHER)
+    return True
+
+
+def is_pickle(head: bytes, data: ByteSource | None, *, named_so: bool, text: bool) -> bool:
+    """Say whether an unpickler would take these bytes for its own.
+
+    Args:
+        head: the file's first bytes.
+        data: the whole file, where the walk may need more.
+        named_so: the name is one that pickles usually have.
+        text: the first bytes are printable throughout.
+    """
+    if not head or head[:1].isspace():
+        return False
+    seen = walk(head, data)
+    if seen.acts:
+        return True
+    if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:
+        return named_so or seen.outcome != "broken" or seen.ops >= 3
+    match seen.outcome:
+        case "stopped":
+            return bool(seen.imports) or seen.ops >= 3 or named_so
+        case "endless":
+            return seen.structure and len(seen.distinct) >= 4
+        case _:
+            return bool(seen.imports) and (named_so or not text)
