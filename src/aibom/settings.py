@@ -33,6 +33,36 @@ class Ignore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Gates that the user sets; a model that does not pass one fails the scan, whatever `--fail-on` says.
+
+    Licences are SPDX expressions or keys of the licence table (`llama3.1`); a non-empty `allow_licenses` refuses all
+    others and the unknown. Formats are the published names. `deny_determinations` maps a provision (`art-51-systemic`)
+    to the strength from which it is refused.
+    """
+
+    allow_licenses: tuple[str, ...] = ()
+    deny_licenses: tuple[str, ...] = ()
+    deny_formats: tuple[str, ...] = ()
+    deny_determinations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the user does with the model; turns duties and thresholds of licences into answers. None is unknown.
+
+    `users` is monthly active users, `revenue` US dollars a year, `region` a country code or `EU`.
+    """
+
+    commercial: bool | None = None
+    users: int | None = None
+    revenue: float | None = None
+    region: str | None = None
+    hosts: bool | None = None
+    trains_others: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one scan; `as_of` is the day against which dated rules are evaluated."""
 
@@ -44,4 +74,6 @@ class Settings:
     operator: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     """Facts only the user can know (`role`, `intended-purpose` ...); labelled as declared in every output."""
     ignores: tuple[Ignore, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    profile: Profile = field(default_factory=Profile)
     offline: bool = False
