@@ -1,0 +1,201 @@
+"""Find out what a model was made from: every claim with its place, merged in the order of trust."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aibom.components import Derivation, ModelCard, ModelFacts
+from aibom.files import Location
+from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.resolvers.hub_names import ModelName
+from aibom.resolvers.layouts import Layout
+from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims
+from aibom.resolvers.repository import Repository
+
+LINEAGE_CONTRADICTION = Rule(
+    id="lineage-contradiction",
+    severity=Severity.MEDIUM,
+    summary="The files disagree about the base model",
+    explanation=(
+        "A file written by a tool (an adapter's configuration, a merge recipe, GGUF metadata) names another base than "
+        "the card does, or the base that is named can't be the one. License terms and known faults come from the base, "
+        "so a wrong base hides them."
+    ),
+    help="Ask the publisher which base it is; correct `base_model` in the card.",
+    references=("https://huggingface.co/docs/hub/model-cards#specifying-a-base-model",),
+)
+BASE_UNPINNED = Rule(
+    id="base-unpinned",
+    severity=Severity.MEDIUM,
+    summary="The base model is not pinned to a commit",
+    explanation=(
+        "The base is named without a full commit. What an adapter runs on is then whatever the name leads to on the "
+        "day it is loaded, and whoever controls that repository controls the model."
+    ),
+    help="Set `revision` in adapter_config.json to a full commit, and load the base at that commit.",
+    cwes=(494, 829),
+)
+BASE_UNRESOLVED = Rule(
+    id="base-unresolved",
+    severity=Severity.LOW,
+    summary="The base model can't be identified",
+    explanation=(
+        "What the files name as base is a path on the author's machine, or a name without an owner. Nobody can tell "
+        "which model it was, so its license and its faults are unknown."
+    ),
+    help="Ask the publisher for the base's repository and commit.",
+)
+
+_QUANTIZED_NAME = re.compile(
+    r"[-_.](?:gguf|awq|gptq|exl[23]|bnb|bnb-?4bit|4bit|8bit|int[48]|fp8|mlx|q\d\w*)\b", re.IGNORECASE
+)
+# What publishers append to a name when they store the same weights in another form.
+_FORM_SUFFIX = re.compile(
+    r"(?:[-_.](?:bnb|4bit|8bit|gguf|awq|gptq|unsloth|hf|int[48]|fp8|fp16|bf16|exl[23]|mlx))+$", re.IGNORECASE
+)
+_RELATIONS = {
+    "finetune": Derivation.FINETUNE,
+    "adapter": Derivation.ADAPTER,
+    "merge": Derivation.MERGE,
+    "quantized": Derivation.QUANTIZED,
+    "distilled": Derivation.DISTILLED,
+    "distillation": Derivation.DISTILLED,
+    "converted": Derivation.CONVERTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """A model that another was made from. `inferred` marks a hint that nobody stated as lineage."""
+
+    name: ModelName
+    derivation: Derivation
+    inferred: bool
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """The bases of one model, and what is doubtful about them."""
+
+    bases: tuple[Base, ...]
+    findings: tuple[Finding, ...]
+
+
+def resolve_lineage(
+    repository: Repository, layout: Layout, card: ModelCard | None, facts: ModelFacts, identity: str | None
+) -> Lineage:
+    """Gather and merge what is said about the base; `identity` is the model's own `owner/name` where it is known."""
+    claims = collect_claims(repository, layout, card)
+    findings: list[Finding] = []
+    kept: list[BaseClaim] = []
+    for claim in claims:
+        if identity and claim.name.kind == "hub" and claim.name.id.lower() == identity.lower():
+            if claim.trust is not Trust.HINT:
+                message = f"names itself ({claim.name.id}) as its base; that was ignored"
+                findings.append(_contradiction(message, claim, Severity.INFO))
+        else:
+            kept.append(claim)
+    stated = [claim for claim in kept if claim.trust is not Trust.HINT]
+    findings.extend(_contradictions(stated))
+    chosen = stated or [claim for claim in kept if claim.name.kind == "hub"]
+    derivation = _derivation(layout, card, facts, identity, stated)
+    bases = tuple(_merge(group, derivation) for group in _group(chosen))
+    findings.extend(_doubts(bases, layout))
+    findings.extend(_relation_doubts(card, layout))
+    return Lineage(bases=bases, findings=tuple(findings))
+
+
+def _group(claims: Sequence[BaseClaim]) -> list[list[BaseClaim]]:
+    groups: dict[str, list[BaseClaim]] = {}
+    for claim in sorted(claims, key=lambda item: item.trust):
+        groups.setdefault(claim.name.key, []).append(claim)
+    found = list(groups.values())
+    # A path on the author's machine says nothing that a stated name does not say better.
+    named = [group for group in found if group[0].name.kind != "local"]
+    return named or found
+
+
+def _merge(group: Sequence[BaseClaim], fallback: Derivation) -> Base:
+    best = group[0]
+    revision = next((claim.name.revision for claim in group if claim.name.commit), None) or next(
+        (claim.name.revision for claim in group if claim.name.revision), None
+    )
+    return Base(
+        name=replace(best.name, revision=revision),
+        derivation=next((claim.derivation for claim in group if claim.derivation), fallback),
+        inferred=all(claim.trust is Trust.HINT for claim in group),
+        evidence=tuple(claim.evidence for claim in group),
+    )
+
+
+def _derivation(
+    layout: Layout, card: ModelCard | None, facts: ModelFacts, identity: str | None, stated: Sequence[BaseClaim]
+) -> Derivation:
+    """Conclude the relation where no claim says it: what the card states, else what the files are."""
+    fields = card.fields if card else {}
+    if (relation := fields.get("base_model_relation")) and (known := _RELATIONS.get(relation[0].lower())):
+        return known
+    if layout.marker.library == "peft":
+        return Derivation.ADAPTER
+    bases = {claim.name.key for claim in stated if claim.trust is Trust.CARD}
+    tags = {tag.lower() for tag in fields.get("tags", ())}
+    if tags & {"merge", "mergekit"} or len(bases) > 1:
+        return Derivation.MERGE
+    if facts.quantization is not None or (identity and _QUANTIZED_NAME.search(identity)):
+        return Derivation.QUANTIZED
+    return Derivation.FINETUNE
+
+
+def _contradictions(claims: Sequence[BaseClaim]) -> list[Finding]:
+    tool = [claim for claim in claims if claim.trust is Trust.TOOL and claim.name.kind == "hub"]
+    card = [claim for claim in claims if claim.trust is Trust.CARD and claim.name.kind == "hub"]
+    if not tool or not card or {_stem(claim) for claim in tool} & {_stem(claim) for claim in card}:
+        return []
+    ours, theirs = tool[0], card[0]
+    place = ours.evidence.location.path if ours.evidence.location else "a file"
+    message = f"the card names {theirs.name.id} as base, {place} names {ours.name.id}"
+    return [_contradiction(message, theirs, None, (ours.evidence.statement, theirs.evidence.statement))]
+
+
+def _stem(claim: BaseClaim) -> str:
+    """A name without owner and storage form: a copy by somebody else is another repository of the same model."""
+    return _FORM_SUFFIX.sub("", claim.name.name.lower())
+
+
+def _doubts(bases: Sequence[Base], layout: Layout) -> list[Finding]:
+    findings = []
+    for base in bases:
+        place = next((item.location for item in base.evidence if item.location), None)
+        if base.inferred:
+            continue
+        if base.name.kind in {"local", "name"}:
+            findings.append(Finding.of(BASE_UNRESOLVED, f"the base is {base.name.shown}", place))
+        elif base.name.commit is None:
+            # An adapter fetches its base by name whenever it is loaded; of other models the base is history.
+            severity = Severity.MEDIUM if layout.marker.library == "peft" else Severity.LOW
+            said = f" (revision {base.name.revision!r} can move)" if base.name.revision else ""
+            findings.append(
+                Finding.of(BASE_UNPINNED, f"{base.name.id} without a commit{said}", place, severity=severity)
+            )
+    return findings
+
+
+def _relation_doubts(card: ModelCard | None, layout: Layout) -> list[Finding]:
+    relation = card.fields.get("base_model_relation", ("",))[0].lower() if card else ""
+    if card and relation in {"finetune", "merge", "quantized"} and layout.marker.library == "peft":
+        message = f"the card says {relation!r}, the files are an adapter"
+        line = card.lines.get("base_model_relation")
+        return [Finding.of(LINEAGE_CONTRADICTION, message, Location(path=card.path, line=line), severity=Severity.LOW)]
+    return []
+
+
+def _contradiction(
+    message: str, claim: BaseClaim, severity: Severity | None, evidence: tuple[str, ...] = ()
+) -> Finding:
+    return Finding.of(LINEAGE_CONTRADICTION, message, claim.evidence.location, severity=severity, evidence=evidence)
+
+
+RULES = (LINEAGE_CONTRADICTION, BASE_UNPINNED, BASE_UNRESOLVED)

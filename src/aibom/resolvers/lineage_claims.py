@@ -1,0 +1,212 @@
+"""Collect every statement about a base model in the files of a layout, with how far it is to be trusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+from aibom.components import Derivation, ModelCard, Scalar
+from aibom.files import Format
+from aibom.findings import Evidence
+from aibom.resolvers.documents import mapping
+from aibom.resolvers.hub_names import ModelName, parse_name
+from aibom.resolvers.layouts import Layout
+from aibom.resolvers.repository import Repository, line_of, name_of, stated
+
+_MERGE_FILES = ("mergekit_config.yml", "mergekit_config.yaml", "mergekit_moe_config.yml", "merge_config.yml")
+_MAX_BASES = 100
+_PLAIN_TYPES = frozenset({"F32", "F16", "BF16", "ALL_F32", "MOSTLY_F16", "0", "1", "32"})
+# kohya's names for the base of a LoRA, and the repository that each stands for.
+_SS_BASES = {
+    "sd_v1": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "sdxl_base_v1-0": "stabilityai/stable-diffusion-xl-base-1.0",
+    "sdxl_base_v0-9": "stabilityai/stable-diffusion-xl-base-0.9",
+    "flux1": "black-forest-labs/FLUX.1-dev",
+}
+
+
+class Trust(IntEnum):
+    """Who says it, the most trusted first: a tool that used the base, a person in the card, a hint."""
+
+    TOOL = 1
+    CARD = 2
+    HINT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseClaim:
+    """A statement that a model comes from another; `derivation` is None where the place does not say how."""
+
+    name: ModelName
+    trust: Trust
+    evidence: Evidence
+    derivation: Derivation | None = None
+
+
+def collect_claims(repository: Repository, layout: Layout, card: ModelCard | None) -> tuple[BaseClaim, ...]:
+    """Return all claims, in the order of trust."""
+    found = [
+        *_adapter(repository, layout),
+        *_merge_recipe(repository, layout),
+        *_gguf(layout),
+        *_modelfile(repository, layout),
+        *_trainer_metadata(layout),
+        *_card(card),
+        *_config_hint(repository, layout),
+    ]
+    return tuple(sorted(found[: _MAX_BASES * 4], key=lambda claim: claim.trust))
+
+
+def _claim(
+    raw: Any, path: str, key: str, trust: Trust, *, derivation: Derivation | None = None, line: int | None = None
+) -> Iterator[BaseClaim]:
+    if isinstance(raw, str) and (name := parse_name(raw)):
+        evidence = stated(path, f"{key}: {name.shown}", line)
+        yield BaseClaim(name=name, trust=trust, evidence=evidence, derivation=derivation)
+
+
+def _adapter(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+    if layout.marker.library != "peft" or not (path := layout.marker.path):
+        return
+    revision = layout.config.get("revision")
+    key = "base_model_name_or_path"
+    line = line_of(repository.text(path), f'"{key}"')
+    for claim in _claim(layout.config.get(key), path, key, Trust.TOOL, derivation=Derivation.ADAPTER, line=line):
+        if isinstance(revision, str) and revision and claim.name.revision is None:
+            yield replace(claim, name=replace(claim.name, revision=revision[:100]))
+        else:
+            yield claim
+
+
+def _merge_recipe(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+    for file in _MERGE_FILES:
+        path = repository.find(layout.folder, file)
+        if path is None or (document := repository.yaml(path)) is None:
+            continue
+        recipe = mapping(document.value)
+        for key, raw in list(_recipe_models(recipe))[:_MAX_BASES]:
+            # `base+lora` names a model with an adapter applied to it: both went in.
+            for part in raw.split("+"):
+                yield from _claim(
+                    part, path, key, Trust.TOOL, derivation=Derivation.MERGE, line=document.lines.get(key)
+                )
+
+
+def _recipe_models(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from _named("base_model", recipe.get("base_model"))
+    for index, item in enumerate(_list(recipe.get("models"))):
+        yield from _named(f"models.{index}", mapping(item).get("model"))
+    for index, item in enumerate(_list(recipe.get("experts"))):
+        yield from _named(f"experts.{index}", mapping(item).get("source_model"))
+    slices = [("slices", recipe.get("slices"))]
+    slices += [
+        (f"modules.{name}.slices", mapping(item).get("slices")) for name, item in mapping(recipe.get("modules")).items()
+    ]
+    for prefix, value in slices:
+        for index, item in enumerate(_list(value)):
+            for number, source in enumerate(_list(mapping(item).get("sources"))):
+                yield from _named(f"{prefix}.{index}.sources.{number}", mapping(source).get("model"))
+
+
+def _named(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Mergekit writes a model as text, or as a mapping with `path` and `revision`."""
+    match value:
+        case str():
+            yield key, value
+        case {"model": {"path": str(path), **rest}} | {"path": str(path), **rest}:
+            revision = rest.get("revision")
+            yield key, f"{path}@{revision}" if isinstance(revision, str) and "/" in path else path
+        case _:
+            pass
+
+
+def _gguf(layout: Layout) -> Iterator[BaseClaim]:
+    for file in layout.files:
+        metadata = file.inspection.metadata
+        if file.format is not Format.GGUF or "general.architecture" not in metadata:
+            continue
+        kind = str(metadata.get("general.file_type", ""))
+        derivation = Derivation.CONVERTED if kind.upper() in _PLAIN_TYPES else Derivation.QUANTIZED
+        for key in ("general.source.huggingface.repository", "general.source.repo_url", "general.source.url"):
+            yield from _claim(metadata.get(key), file.path, key, Trust.TOOL, derivation=derivation)
+        for index in _indices(metadata, "general.base_model."):
+            prefix = f"general.base_model.{index}"
+            yield from _claim(_gguf_name(metadata, prefix), file.path, prefix, Trust.TOOL, derivation=derivation)
+        return  # every quantisation of one repository carries the same keys
+
+
+def _gguf_name(metadata: Mapping[str, Scalar], prefix: str) -> Scalar | None:
+    if url := metadata.get(f"{prefix}.repo_url"):
+        return url
+    owner, name = metadata.get(f"{prefix}.organization"), metadata.get(f"{prefix}.name")
+    if isinstance(owner, str) and isinstance(name, str):
+        # The converter turns dashes into spaces for the reader of the metadata.
+        return f"{owner.replace(' ', '-')}/{name.replace(' ', '-')}"
+    return name.lower().replace(" ", "-") if isinstance(name, str) else None
+
+
+def _indices(metadata: Mapping[str, Scalar], prefix: str) -> Iterable[int]:
+    """Return the numbers that keys of the metadata carry; a declared count is not believed."""
+    found = {match for key in metadata if key.startswith(prefix) and (match := key[len(prefix) :].partition(".")[0])}
+    return sorted(int(item) for item in found if item.isdecimal() and len(item) < 4)
+
+
+def _modelfile(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+    path = repository.find(layout.folder, "Modelfile")
+    if path is None or (text := repository.text(path)) is None:
+        return
+    for number, line in enumerate(text.text.split("\n")[:2000], 1):
+        if match := re.match(r"\s*(FROM|ADAPTER)\s+(\S+)", line, re.IGNORECASE):
+            adapter = match[1].upper() == "ADAPTER"
+            raw = match[2]
+            if raw.startswith(("./", "/", "~")) or raw.endswith((".gguf", ".safetensors")):
+                continue  # a file beside the Modelfile, which is inspected itself
+            name = raw if "/" in raw else raw.partition(":")[0]
+            how = Derivation.ADAPTER if adapter else None
+            yield from _claim(name, path, match[1].upper(), Trust.TOOL, derivation=how, line=number)
+
+
+def _trainer_metadata(layout: Layout) -> Iterator[BaseClaim]:
+    """LoRA trainers leave what they started from in the safetensors metadata: a hint, for it is free text."""
+    for file in layout.files:
+        if file.format is Format.SAFETENSORS:
+            metadata = file.inspection.metadata
+            version = metadata.get("ss_base_model_version")
+            if isinstance(version, str) and version in _SS_BASES:
+                yield from _claim(
+                    _SS_BASES[version], file.path, "ss_base_model_version", Trust.HINT, derivation=Derivation.ADAPTER
+                )
+            yield from _claim(
+                metadata.get("ss_sd_model_name"),
+                file.path,
+                "ss_sd_model_name",
+                Trust.HINT,
+                derivation=Derivation.ADAPTER,
+            )
+
+
+def _card(card: ModelCard | None) -> Iterator[BaseClaim]:
+    if card is None:
+        return
+    for index, raw in enumerate(card.fields.get("base_model", ())[:_MAX_BASES]):
+        line = card.lines.get(f"base_model.{index}", card.lines.get("base_model"))
+        yield from _claim(raw, card.path, "base_model", Trust.CARD, line=line)
+
+
+def _config_hint(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+    path = layout.marker.config_path
+    if path is None or name_of(path) != "config.json":
+        return
+    key = "_name_or_path"
+    for claim in _claim(layout.config.get(key), path, key, Trust.HINT):
+        # A path of the author's machine, or a class name that some versions write, names nothing.
+        if claim.name.kind == "hub":
+            line = line_of(repository.text(path), f'"{key}"')
+            yield replace(claim, evidence=stated(path, f"{key}: {claim.name.id}", line))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
