@@ -26,6 +26,7 @@ class Limits:
     yaml_aliases: int = 100
     pickle_bytes: int = 512 * MIB
     pickle_opcodes: int = 50_000_000
+    pickle_objects: int = 8_000_000
     pickle_streams: int = 1_000
     pickle_nesting: int = 8
     graph_fields: int = 5_000_000  # fields of protobuf messages, objects of FlatBuffers and the like
@@ -34,5 +35,5 @@ class Limits:
     container_depth: int = 6
     expanded_bytes: int = 2 * 1024 * MIB
     expansion_ratio: int = 1_000
-    expansion_floor_bytes: int = 64 * MIB
+    expansion_floor_bytes: int = 256 * MIB
     """Output below this size is never called a bomb, whatever its ratio."""

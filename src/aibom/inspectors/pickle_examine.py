@@ -1,33 +1,22 @@
-"""Examine pickle streams: what they import, what they do with it, what they hold. For every format with a pickle in it."""
+"""Examine pickle streams, for every format that holds some: what they import, do with it, and hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aibom.components import Import
 from aibom.files import Coverage, RepoFile
 from aibom.findings import Finding
-from aibom.inspectors.pickle_nodes import Call, Node
+from aibom.inspectors import pickle_rules as rules
+from aibom.inspectors.pickle_judge import Judge
+from aibom.inspectors.pickle_nodes import Blob, Call, Node
+from aibom.inspectors.pickle_walk import Machine, Raw, RawHook, WalkFault
+from aibom.inspectors.pickle_window import Window
+from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
 from aibom.limits import Limits
-from aibom.sources.bytesource import ByteSource
+from aibom.sources.bytesource import ByteSource, MemorySource, SliceSource
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raw:
-    """What stands in mid-stream in place of opcodes: `length` raw bytes, or one `nested` pickle (then 0).
-
-    `skip` bytes of padding come before either.
-    """
-
-    skip: int = 0
-    length: int = 0
-    nested: bool = False
-
-
-RawHook = Callable[[Call, int], Raw | None]
-"""Called after each BUILD with the object that was built (its `state[-1]` is the new state) and the offset of the next
-opcode. None means that opcodes go on; a `Raw` is stepped over and a `RawArray` takes the object's place."""
+__all__ = ["Examination", "Fault", "Raw", "RawHook", "examine", "present"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,4 +63,115 @@ def examine(
     Without `streams`, goes on until the end of the data or until bytes that begin no pickle. Nothing is imported or
     run. Raises nothing but OSError from `data`: faults and exhausted limits are in the result.
     """
-    raise NotImplementedError
+    return _examine(file, data, limits, start=start, values=values, streams=streams, raw=raw)
+
+
+def _examine(
+    file: RepoFile, data: ByteSource, limits: Limits, *, start: int = 0, values: bool = False,
+    streams: int | None = None, raw: RawHook | None = None, depth: int = 0,
+) -> Examination:  # fmt: skip
+    window = Window(data)
+    inner: list[Examination] = []
+
+    def nested(content: Node, call: Call) -> bool:
+        match content:
+            case Blob():
+                source: ByteSource = SliceSource(data, content.offset, content.length)
+            case bytes():
+                source = MemorySource(content)
+            case _:
+                return False
+        if depth >= limits.pickle_nesting:
+            return False
+        examined = _examine(file, source, limits, depth=depth + 1)
+        shift = content.offset if isinstance(content, Blob) else call.offset
+        inner.append(_moved(file, examined, shift))
+        judge.note(rules.NESTED, "loads a pickle that it holds as bytes", call.offset)
+        return bool(examined.ends or examined.imports)
+
+    judge = Judge(lambda blob: data.read_at(blob.offset, blob.length), nested)
+    machine = Machine(window, limits, judge, raw)
+    ends: list[int] = []
+    roots: list[Node] = []
+    fault: Fault | None = None
+    most = limits.pickle_streams if streams is None else min(streams, limits.pickle_streams)
+    offset = start
+    while len(ends) < most and (not ends or _begins_pickle(window, offset)):
+        try:
+            root, offset = machine.stream(offset)
+        except WalkFault as broken:
+            fault = Fault(message=str(broken), offset=broken.offset, limit=broken.limit)
+            break
+        ends.append(offset)
+        if values:
+            roots.append(root)
+    else:
+        if streams is None and len(ends) >= most and _begins_pickle(window, offset):
+            fault = Fault(message=f"more than {most} pickles in one file", offset=offset, limit=True)
+    imports = list(judge.imports(file))
+    findings = judge.findings(file)
+    for part in inner:
+        imports += part.imports
+        findings += part.findings
+    if fault:
+        findings.append(_fault_finding(file, fault, imported=bool(imports)))
+    partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner)
+    return Examination(
+        imports=tuple(imports),
+        findings=_capped(file, findings, limits),
+        coverage=Coverage.PARTIAL if partial else Coverage.COMPLETE,
+        ends=tuple(ends),
+        fault=fault,
+        roots=tuple(roots),
+        opcodes=machine.opcodes + sum(part.opcodes for part in inner),
+    )
+
+
+def present(file: RepoFile, message: str = "is a pickle; a format without code exists") -> Finding:
+    """Say that the file can hold code, whatever was found in it."""
+    return Finding.of(rules.PRESENT, message, file.at())
+
+
+def _begins_pickle(window: Window, offset: int) -> bool:
+    """Say whether the bytes at `offset` may begin another stream: a protocol opcode that is followed by a known one."""
+    head = window.peek(offset, 3)
+    return len(head) > 1 and ((head[0] == 0x80 and head[1] <= 5) or head[0] in b"(]}ci")
+
+
+def _fault_finding(file: RepoFile, fault: Fault, *, imported: bool) -> Finding:
+    place = file.at(offset=fault.offset)
+    if fault.limit:
+        return Finding.of(INSPECTION_INCOMPLETE, f"the pickle was not walked to its end: {fault.message}", place)
+    after = "breaks after it has imported something" if imported else "breaks"
+    return Finding.of(rules.MALFORMED, f"{after}: {fault.message}", place)
+
+
+def _moved(file: RepoFile, examined: Examination, shift: int) -> Examination:
+    """Return what a nested pickle says with offsets of the outer one."""
+
+    def place(offset: int | None) -> int:
+        return (offset or 0) + shift
+
+    return replace(
+        examined,
+        imports=tuple(replace(item, location=file.at(offset=place(item.location.offset))) for item in examined.imports),
+        findings=tuple(
+            replace(item, location=file.at(offset=place(item.location.offset if item.location else 0)))
+            for item in examined.findings
+        ),
+    )
+
+
+def _capped(file: RepoFile, findings: list[Finding], limits: Limits) -> tuple[Finding, ...]:
+    findings.sort(key=lambda finding: finding.sort_key)
+    most = limits.findings_per_file
+    if len(findings) <= most:
+        return tuple(findings)
+    left = findings[most - 1 :]
+    summary = Finding.of(
+        INSPECTION_INCOMPLETE,
+        f"{len(left)} more findings of this file are not listed, the worst {left[0].severity}",
+        file.at(),
+        severity=left[0].severity,
+    )
+    return (*findings[: most - 1], summary)

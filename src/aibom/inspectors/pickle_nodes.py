@@ -9,6 +9,7 @@ as the file likes: whoever goes through a graph needs a bound on depth and a set
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -35,7 +36,8 @@ class Global:
 class Blob:
     """Bytes (`text` False) or UTF-8 text (`text` True) that stand in the file at `offset`, `length` bytes of them.
 
-    All bytes objects are blobs; text is one only if it is longer than `MAX_TEXT`. A `bytearray` is a blob too.
+    All bytes objects are blobs; text is one only if it is longer than `MAX_TEXT`. A `bytearray` is a blob too. A
+    Python 2 string is Latin-1 text up to 255 bytes and a blob beyond.
     """
 
     offset: int
@@ -91,9 +93,9 @@ class Call:
     kwargs: Node
     how: How
     offset: int
-    state: list[Node] = field(default_factory=list)
-    items: list[Node] = field(default_factory=list)
-    pairs: list[Node] = field(default_factory=list)
+    state: Sequence[Node] = ()
+    items: Sequence[Node] = ()
+    pairs: Sequence[Node] = ()
 
     def calls(self, *paths: str) -> bool:
         """Say whether the callee is one of these globals, written `module.name`."""
@@ -124,9 +126,10 @@ class RawArray:
 
 @dataclass(slots=True, eq=False)
 class Unknown:
-    """A value that can't be told: an out-of-band buffer, an unregistered extension, elements left out of the graph.
+    """A value that can't be told: an out-of-band buffer, an unregistered extension, plain constants left out.
 
-    `count` is how many consecutive elements of a list (or keys and values of a dict) it stands for.
+    `count` is how many consecutive elements of a list it stands for; in a dict, such a key and such a value stand for
+    that many pairs each.
     """
 
     reason: str
@@ -134,9 +137,19 @@ class Unknown:
     count: int = 1
 
 
-Constant: TypeAlias = None | bool | int | float | str | bytes
+Constant: TypeAlias = bool | int | float | str | bytes | None
 Node: TypeAlias = (
-    Constant | tuple["Node", ...] | list["Node"] | Global | Blob | Dict | SetOf | Call | PersistentId | RawArray | Unknown
+    Constant
+    | tuple["Node", ...]
+    | list["Node"]
+    | Global
+    | Blob
+    | Dict
+    | SetOf
+    | Call
+    | PersistentId
+    | RawArray
+    | Unknown
 )
 
 MAX_TEXT = 64 * 1024

@@ -1,0 +1,141 @@
+"""What is known of the globals that pickles import: safe in which use, dangerous in which way, or of which family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+
+from aibom.data.tables import Row, load_rows
+
+COLUMNS = ("module", "names", "verdict", "role", "effect", "reason", "source")
+
+
+class Standing(StrEnum):
+    """What the table says of a global."""
+
+    SAFE = "safe"
+    DANGEROUS = "dangerous"
+    FAMILY = "family"  # of a known machine-learning library, but not looked at one by one
+    STDLIB = "stdlib"  # of Python's standard library, but neither safe nor known to be dangerous
+
+
+class Role(StrEnum):
+    """The strongest use in which a safe global is safe; a stronger one includes the weaker."""
+
+    REFERENCE = "reference"  # only looked up
+    CONSTRUCT = "construct"  # a class whose __new__ and state setting do no harm
+    CALL = "call"  # does no harm when called with plain arguments
+    JUDGED = "judged"  # depends on the arguments; the judge knows how
+
+
+class Effect(StrEnum):
+    """What a dangerous global can do."""
+
+    CODE = "code"
+    PROCESS = "process"
+    IMPORT = "import"
+    READ = "read"
+    WRITE = "write"
+    NETWORK = "network"
+    ATTRIBUTE = "attribute"
+    LOAD = "load"
+    NATIVE = "native"
+    STATE = "state"
+    EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A row of the table, for one name or (`*`) all names of a module or tree of modules."""
+
+    standing: Standing
+    role: Role | None = None
+    effect: Effect | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalTable:
+    """The rows by exact name, by module, and by tree (`package.*` covers the package and everything below)."""
+
+    exact: Mapping[tuple[str, str], Entry]
+    modules: Mapping[str, Entry]
+    trees: Mapping[str, Entry]
+
+    def find(self, module: str, name: str) -> Entry | None:
+        """Return the most specific entry: exact name, then module, then the innermost tree."""
+        if entry := self.exact.get((module, name)) or self.modules.get(module):
+            return entry
+        tree = module
+        while tree:
+            if entry := self.trees.get(tree):
+                return entry
+            tree = tree.rpartition(".")[0]
+        return None
+
+    def root(self, module: str) -> bool:
+        """Say whether the module's top package is in the table at all."""
+        return module.partition(".")[0] in self.trees
+
+
+def build_table(rows: tuple[Row, ...]) -> GlobalTable:
+    """Check the rows and index them.
+
+    Raises:
+        DataError: a row is not what the columns mean, or says again what another says.
+    """
+    exact: dict[tuple[str, str], Entry] = {}
+    modules: dict[str, Entry] = {}
+    trees: dict[str, Entry] = {}
+    for row in rows:
+        standing = Standing(row.one_of("verdict", tuple(Standing)))
+        role = Role(row.one_of("role", tuple(Role))) if row["role"] else None
+        effect = Effect(row.one_of("effect", tuple(Effect))) if row["effect"] else None
+        if (standing is Standing.SAFE) != (role is not None) or (standing is Standing.DANGEROUS) != (
+            effect is not None
+        ):
+            row.fail("a safe row has a role, a dangerous one an effect, others have neither")
+        entry = Entry(standing=standing, role=role, effect=effect, reason=row["reason"])
+        module = row["module"]
+        for name in row.words("names", " "):
+            if name != "*":
+                if (module, name) in exact or module.endswith(".*"):
+                    row.fail(f"{module} {name} stands here twice, or a tree has names")
+                exact[module, name] = entry
+                continue
+            index, key = (trees, module.removesuffix(".*")) if module.endswith(".*") else (modules, module)
+            if key in index:
+                row.fail(f"{module} stands here twice")
+            index[key] = entry
+    return GlobalTable(exact, modules, trees)
+
+
+@cache
+def global_table() -> GlobalTable:
+    """Load the table that ships with the tool."""
+    return build_table(load_rows("pickle_globals.csv", COLUMNS, required=("module", "names", "verdict", "source")))
+
+
+@cache
+def _python2_names() -> tuple[Mapping[str, str], Mapping[tuple[str, str], tuple[str, str]]]:
+    modules: dict[str, str] = {}
+    names: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in load_rows(
+        "pickle_python2_names.csv", ("module", "name", "new_module", "new_name"), required=("module", "new_module")
+    ):
+        if row["name"]:
+            names[row["module"], row["name"]] = (row["new_module"], row["new_name"])
+        else:
+            modules[row["module"]] = row["new_module"]
+    return modules, names
+
+
+@lru_cache(maxsize=4096)
+def modern_name(module: str, name: str) -> tuple[str, str]:
+    """Map a Python 2 name to where Python 3's unpickler looks it up for protocols below 3."""
+    modules, names = _python2_names()
+    if (module, name) in names:
+        return names[module, name]
+    return modules.get(module, module), name
