@@ -1,0 +1,140 @@
+"""Rules about containers themselves, and the notes from which findings of a container are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aibom.files import RepoFile
+from aibom.findings import Finding, Rule, Severity
+
+ARCHIVE_BOMB = Rule(
+    id="archive-bomb",
+    severity=Severity.HIGH,
+    summary="The archive expands to far more than its size",
+    explanation=(
+        "A few bytes of the archive stand for very many, or several of its entries share the same bytes. Whoever "
+        "unpacks it runs out of memory or disk. Ordinary weights hardly compress at all."
+    ),
+    help="Do not unpack it. Ask the publisher for the files without compression.",
+    references=("https://cwe.mitre.org/data/definitions/409.html",),
+    cwes=(409,),
+)
+PATH_TRAVERSAL = Rule(
+    id="path-traversal",
+    severity=Severity.HIGH,
+    summary="An archive member is written outside the directory it is unpacked to",
+    explanation=(
+        "A member's name, or the target of a link in the archive, is absolute or climbs out with `..`. A loader that "
+        "unpacks such an archive may overwrite any file that its user can write, which is a way to run code later."
+    ),
+    help="Do not unpack it. If you must look inside, use a tool that refuses such names.",
+    references=("https://cwe.mitre.org/data/definitions/22.html", "CVE-2007-4559"),
+    cwes=(22, 59),
+)
+ARCHIVE_AMBIGUOUS = Rule(
+    id="archive-ambiguous",
+    severity=Severity.HIGH,
+    summary="Two readers of this archive see different content",
+    explanation=(
+        "An archive says the same thing in more than one place: a name beside the data and in the directory, a size "
+        "in two headers, an entry once or twice. Here the places disagree, so what a scanner reads need not be what a "
+        "loader loads. Ordinary writers do not do this; it is a known way around scanners."
+    ),
+    help="Do not load it. Fetch it again from its publisher, or ask for safetensors weights.",
+    references=("CVE-2025-1944", "CVE-2025-1945"),
+    cwes=(436, 444),
+)
+ARCHIVE_HIDDEN_CONTENT = Rule(
+    id="archive-hidden-content",
+    severity=Severity.HIGH,
+    summary="The archive holds content that its directory does not list",
+    explanation=(
+        "There are bytes or whole entries before, between or after those that the archive's directory lists. Some "
+        "readers find them and others do not. They were looked at like any other member."
+    ),
+    help="Ask the publisher what the extra content is for.",
+    cwes=(436,),
+)
+ARCHIVE_CHECKSUM = Rule(
+    id="archive-checksum",
+    severity=Severity.MEDIUM,
+    summary="A member of the archive is not what its checksum says",
+    explanation=(
+        "The bytes were changed after they were packed, by accident or on purpose. Strict readers refuse such a "
+        "member, and a scanner built on one sees nothing; loaders such as torch do not check and load it."
+    ),
+    help="Fetch the file again and compare its digest with the publisher's.",
+    references=("CVE-2025-10156",),
+    cwes=(354,),
+)
+ARCHIVE_DAMAGED = Rule(
+    id="archive-damaged",
+    severity=Severity.HIGH,
+    summary="Compressed or packed data breaks off",
+    explanation=(
+        "The packed data can't be unpacked to its end. What came before the break was looked at: a loader that reads "
+        "as it unpacks has acted on it by then."
+    ),
+    help="Fetch the file again and compare its digest with the publisher's.",
+    cwes=(20,),
+)
+ARCHIVE_SPECIAL_MEMBER = Rule(
+    id="archive-special-member",
+    severity=Severity.MEDIUM,
+    summary="The archive holds something that is not a file",
+    explanation=(
+        "A device, a pipe, or a file with holes: weights need none of these, and unpacking them acts on the machine "
+        "in ways that a reader does not expect."
+    ),
+    help="Unpack it only with a tool that leaves such members out.",
+    cwes=(59,),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What is wrong in a container, before the file it belongs to is known. `offset` counts in the container."""
+
+    rule: Rule
+    message: str
+    offset: int | None = None
+    severity: Severity | None = None
+
+
+@dataclass(slots=True)
+class Notes:
+    """Notes in the order in which they were made, at most `limit`: a hostile archive may have a million faults."""
+
+    limit: int
+    kept: list[Note] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, rule: Rule, message: str, *, offset: int | None = None, severity: Severity | None = None) -> None:
+        """Keep a note, or count it when there are enough."""
+        if len(self.kept) < self.limit:
+            self.kept.append(Note(rule=rule, message=message, offset=offset, severity=severity))
+        else:
+            self.left_out += 1
+
+    def findings(self, file: RepoFile) -> list[Finding]:
+        """Return findings about this file; the last one says how many more there would be."""
+        found = [
+            Finding.of(note.rule, note.message, file.at(offset=note.offset), severity=note.severity)
+            for note in self.kept
+        ]
+        if self.left_out and found:
+            last = self.kept[-1]
+            message = f"{last.message}; and {self.left_out} more faults of this archive are not listed"
+            found[-1] = Finding.of(last.rule, message, file.at(offset=last.offset), severity=last.severity)
+        return found
+
+
+RULES = (
+    ARCHIVE_BOMB,
+    PATH_TRAVERSAL,
+    ARCHIVE_AMBIGUOUS,
+    ARCHIVE_HIDDEN_CONTENT,
+    ARCHIVE_CHECKSUM,
+    ARCHIVE_DAMAGED,
+    ARCHIVE_SPECIAL_MEMBER,
+)
