@@ -4,28 +4,9 @@ from __future__ import annotations
 
 import re
 
-from aibom.findings import Rule, Severity
-
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|$)|file:", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-PATH_TRAVERSAL = Rule(
-    id="path-traversal",
-    severity=Severity.HIGH,
-    summary="The file makes its loader reach outside the model's folder",
-    explanation=(
-        "A path in the file is absolute, climbs with `..`, or is a URL. A loader that follows it reads (or writes) "
-        "files of the machine it runs on, and may pass their content on as weights."
-    ),
-    help="Do not load it with a loader that follows such paths; ask for a file whose parts lie beside it.",
-    cwes=(22,),
-    references=(
-        "https://nvd.nist.gov/vuln/detail/CVE-2022-25882",
-        "https://nvd.nist.gov/vuln/detail/CVE-2024-27318",
-        "https://nvd.nist.gov/vuln/detail/CVE-2026-27489",
-    ),
-)
 
 
 def why_outside(path: str) -> str | None:
@@ -43,6 +24,3 @@ def why_outside(path: str) -> str | None:
     if path.startswith("~"):
         return "starts in a home directory"
     return None
-
-
-RULES = (PATH_TRAVERSAL,)

@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from aibom.components import Reference, ReferenceKind
+from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.findings import Rule, Severity
-from aibom.inspectors.foreign_paths import PATH_TRAVERSAL, why_outside
+from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.onnx_tensors import OnnxTensor
 from aibom.inspectors.protocol import MALFORMED_FILE
