@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from tests.fakes import MemoryRepo, repo_file
 
 from aibom.components import Inspection
 from aibom.containers.protocol import Budget, Container, Member, OpenedContainer
@@ -14,7 +15,6 @@ from aibom.findings import Finding, Rule, Severity
 from aibom.inspection import Inspectors
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource, MemorySource
-from tests.fakes import MemoryRepo, repo_file
 
 NOTED = Rule(id="noted", severity=Severity.LOW, summary="s", explanation="e", help="h")
 # A container of the tests: the members' contents, joined by a null byte; names are m0, m1 ...

@@ -98,12 +98,12 @@ class OperatorTable(_Table):
 class ConfigTables(_Table):
     """The whole file."""
 
-    scan: ScanTable = ScanTable()
+    scan: ScanTable = msgspec.field(default_factory=ScanTable)
     ignore: tuple[IgnoreTable, ...] = ()
-    policy: PolicyTable = PolicyTable()
-    bom: BomTable = BomTable()
-    profile: ProfileTable = ProfileTable()
-    operator: OperatorTable = OperatorTable()
+    policy: PolicyTable = msgspec.field(default_factory=PolicyTable)
+    bom: BomTable = msgspec.field(default_factory=BomTable)
+    profile: ProfileTable = msgspec.field(default_factory=ProfileTable)
+    operator: OperatorTable = msgspec.field(default_factory=OperatorTable)
 
 
 @dataclass(frozen=True, slots=True)

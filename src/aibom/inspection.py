@@ -12,7 +12,7 @@ from aibom.containers.protocol import Budget, Member, Opener
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Finding, Severity
-from aibom.formats import EXTENSION_MISMATCH, mismatch, recognize, role_of
+from aibom.formats import mismatch_finding, recognize, role_of
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE, MALFORMED_FILE, Inspector
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -127,8 +127,6 @@ def _noting(faults: list[FileFault], reader: str) -> Iterator[None]:
 
 
 def _with_doubt(inspection: Inspection) -> Inspection:
-    if (doubt := mismatch(inspection.file.name, inspection.file.format)) is None:
+    if (doubt := mismatch_finding(inspection.file)) is None:
         return inspection
-    message, severity = doubt
-    finding = Finding.of(EXTENSION_MISMATCH, message, inspection.file.at(), severity=severity)
-    return replace(inspection, findings=(*inspection.findings, finding))
+    return replace(inspection, findings=(*inspection.findings, doubt))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aibom.files import Format, RepoFile, Role
 from aibom.findings import Finding, Rule, Severity
-from aibom.formats import EXTENSION_MISMATCH, mismatch, recognize, role_of
+from aibom.formats import EXTENSION_MISMATCH, mismatch_finding, recognize, role_of
 from aibom.limits import Limits
 from aibom.report import Skipped
 from aibom.sources.protocol import Entry, Fault, Source
@@ -156,13 +156,11 @@ def _repo_file(entry: Entry, format_: Format) -> RepoFile:
 
 
 def _doubts(file: RepoFile) -> list[Finding]:
-    doubts = []
-    if (doubt := mismatch(file.path, file.format)) is not None:
-        message, severity = doubt
-        doubts.append(Finding.of(EXTENSION_MISMATCH, message, file.at(), severity=severity))
-    elif file.format is Format.UNKNOWN and file.role is Role.WEIGHTS:
-        doubts.append(Finding.of(UNRECOGNIZED_WEIGHTS, "its bytes match no known weight format", file.at()))
-    return doubts
+    if (doubt := mismatch_finding(file)) is not None:
+        return [doubt]
+    if file.format is Format.UNKNOWN and file.role is Role.WEIGHTS:
+        return [Finding.of(UNRECOGNIZED_WEIGHTS, "its bytes match no known weight format", file.at())]
+    return []
 
 
 def _fault_finding(file: RepoFile, fault: Fault, detail: str) -> Finding:

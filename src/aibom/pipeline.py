@@ -10,6 +10,7 @@ from threading import Lock
 from aibom._version import __version__
 from aibom.assessors import assess
 from aibom.assessors.ignores import apply_ignores
+from aibom.assessors.policy import check_policy
 from aibom.components import Inspection, ReferenceKind, Resolution
 from aibom.containers import CONTAINERS
 from aibom.data import rule_data
@@ -88,6 +89,7 @@ def scan(
         *integrity_findings,
         *resolution.findings,
         *assessment.findings,
+        *check_policy(settings.policy, inspections, resolution, assessment.determinations),
     )
     return Report(
         target=source.target,

@@ -6,20 +6,22 @@ import datetime as dt
 import logging
 import os
 import time
-from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 
-from aibom.cli.output import Output, parse_outputs, write
+from aibom.assessors.policy import POLICY_RULE_IDS
+from aibom.cli.configuration import FAIL_ON, Choices, add_options, choose, configuration
+from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
 from aibom.emitters import EMITTERS
 from aibom.emitters.options import EmitOptions
 from aibom.errors import AibomError, UsageError
-from aibom.findings import Severity
+from aibom.findings import Finding, Severity
 from aibom.pipeline import scan
 from aibom.report import Report
-from aibom.settings import Identity, Settings
 from aibom.sources import open_source
 
 EXIT_FOUND = 1
@@ -33,26 +35,23 @@ _NEVER = "never"
 )
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FORMAT[=PATH]", help="Repeatable; default table.")
-@click.option(
-    "--fail-on",
-    type=click.Choice([*(s.value for s in Severity if s is not Severity.INFO), _NEVER]),
-    default=Severity.HIGH.value,
-    show_default=True,
-    help="Exit with 1 for findings of this severity or worse.",
-)
-@click.option("--spec-version", type=click.Choice(["1.7", "1.6"]), default="1.7", show_default=True, help="CycloneDX.")
+@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 for findings this bad or worse; default high.")
+@click.option("--spec-version", type=click.Choice(["1.7", "1.6"]), help="Of CycloneDX; default 1.7.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Evaluate dated rules on this day.")
 @click.option("--name", help="Name of the model, where the directory's name is not it.")
-@click.option("--version", "version", help="Version of the model, where it has no commit.")
+@click.option("--version", help="Version of the model, where it has no commit.")
 @click.option("--supplier", help="Who supplies the model.")
 @click.option("--purl", help="Package URL of the model, e.g. pkg:huggingface/owner/name@COMMIT.")
 @click.option("--digest", "digests", multiple=True, metavar="ALG", help="One more digest a file: sha512, blake3 ...")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Threads that digest big files; default: the cores, up to 8.")
 @click.option("--offline", is_flag=True, help="Any attempt to reach the network is an error.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@add_options
+@click.option("--write-ignores", type=click.Path(path_type=Path), metavar="FILE", help="Write today's findings there.")
+@click.option("--show-settings", is_flag=True, help="Print the settings in force and where each came from; no scan.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Default auto; NO_COLOR is respected.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the results and errors.")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for debugging.")
-def command(targets: tuple[str, ...], outputs: tuple[str, ...], fail_on: str, **options: Any) -> int:
+def command(targets: tuple[str, ...], **options: Any) -> int:
     """Scan TARGET: a directory or a file.
 
     \b
@@ -62,20 +61,24 @@ def command(targets: tuple[str, ...], outputs: tuple[str, ...], fail_on: str, **
       aibom scan model.pt -o json
     """
     _log(options["verbose"])
-    wanted = parse_outputs(outputs)
-    if len(targets) > 1 and any(output.format != "table" for output in wanted):
+    created = now()
+    choices = choose(configuration(options, targets), options, created)
+    if options["show_settings"]:
+        click.echo(_show(choices))
+        return 0
+    outputs = parse_outputs(choices.outputs)
+    if len(targets) > 1 and any(output.format != "table" for output in outputs):
         raise UsageError(
             "several targets give one report each; only the table can show them together",
             hint="scan them one by one to write files",
         )
-    created = now()
-    settings = _settings(created, options)
     code = 0
+    reports = []
     for target in targets:
         started = time.monotonic()
         try:
-            report = _scan(target, settings, created, options)
-            _emit(report, wanted, options, time.monotonic() - started)
+            report = _scan(target, choices, created, quiet=options["quiet"])
+            _emit(report, outputs, choices, time.monotonic() - started)
         except AibomError as fault:
             # The next target is scanned all the same; 3 outranks 1 in the end.
             if len(targets) == 1:
@@ -83,26 +86,30 @@ def command(targets: tuple[str, ...], outputs: tuple[str, ...], fail_on: str, **
             click.echo(f"error: {fault}", err=True)
             code = max(code, fault.exit_code)
             continue
-        code = max(code, EXIT_FOUND if _found(report, fail_on) else 0)
+        reports.append(report)
+        code = max(code, EXIT_FOUND if fails(report, choices.fail_on) else 0)
+    if options["write_ignores"] is not None:
+        write_file(options["write_ignores"], _baseline(reports, choices.fail_on).encode())
     return code
 
 
-def _scan(target: str, settings: Settings, created: dt.datetime, options: dict[str, Any]) -> Report:
-    source = open_source(target, offline=settings.offline)
+def _scan(target: str, choices: Choices, created: dt.datetime, *, quiet: bool) -> Report:
+    source = open_source(target, offline=choices.settings.offline)
     try:
-        with progress(quiet=options["quiet"]) as on_progress:
-            return scan(source, settings, created=created, on_progress=on_progress)
+        with progress(quiet=quiet) as on_progress:
+            return scan(source, choices.settings, created=created, on_progress=on_progress)
     finally:
         source.close()
 
 
-def _emit(report: Report, outputs: Sequence[Output], options: dict[str, Any], seconds: float) -> None:
+def _emit(report: Report, outputs: tuple[Output, ...], choices: Choices, seconds: float) -> None:
     texts = []
     for output in outputs:
+        to_file = output.path is not None
         emit_options = EmitOptions(
-            spec_version=options["spec_version"],
-            color=_color(options["color"], to_file=output.path is not None),
-            width=_width(to_file=output.path is not None),
+            spec_version="1.6" if choices.spec_version == "1.6" else "1.7",
+            color=_color(choices.color, to_file=to_file),
+            width=_width(to_file=to_file),
             seconds=seconds,
         )
         texts.append((output, EMITTERS[output.format](report, emit_options)))
@@ -111,11 +118,12 @@ def _emit(report: Report, outputs: Sequence[Output], options: dict[str, Any], se
         write(output, text)
 
 
-def _found(report: Report, fail_on: str) -> bool:
-    if fail_on == _NEVER:
-        return False
-    threshold = Severity(fail_on)
-    return any(finding.suppression is None and finding.severity.at_least(threshold) for finding in report.findings)
+def fails(report: Report, fail_on: str) -> bool:
+    """Say whether the report ends a pipeline: a finding that is bad enough, or a policy gate that was not passed."""
+    live = [finding for finding in report.findings if finding.suppression is None]
+    if any(finding.rule.id in POLICY_RULE_IDS for finding in live):
+        return True
+    return fail_on != _NEVER and any(finding.severity.at_least(Severity(fail_on)) for finding in live)
 
 
 def now() -> dt.datetime:
@@ -133,34 +141,51 @@ def now() -> dt.datetime:
         raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds") from fault
 
 
-def _settings(created: dt.datetime, options: dict[str, Any]) -> Settings:
-    from aibom.digests import ALGORITHMS  # noqa: PLC0415
+def _show(choices: Choices) -> str:
+    values: dict[str, object] = {
+        "fail-on": choices.fail_on,
+        "output": ", ".join(choices.outputs) or "table",
+        "spec-version": choices.spec_version,
+        "color": choices.color,
+        "as-of": choices.settings.as_of,
+        "jobs": choices.settings.jobs,
+        "digest": ", ".join(choices.settings.digest_algorithms),
+        "offline": choices.settings.offline,
+        **{field.name: getattr(choices.settings.identity, field.name) for field in fields(choices.settings.identity)},
+    }
+    lines = [f"{name:<14} {value if value is not None else '-'!s:<24} {choices.origins.get(name, 'default')}"
+             for name, value in values.items()]  # fmt: skip
+    lines += [f"ignore         {ignore.rule:<24} {ignore.source}" for ignore in choices.settings.ignores]
+    lines += [f"operator       {name} = {value}" for name, value in choices.settings.operator.items()]
+    return "\n".join(lines)
 
-    for name in options["digests"]:
-        if name not in ALGORITHMS:
-            raise UsageError(f"unknown digest {name!r}", hint=f"digests: {', '.join(ALGORITHMS)}")
-    return Settings(
-        as_of=options["as_of"].date() if options["as_of"] else created.date(),
-        jobs=options["jobs"] or min(8, len(os.sched_getaffinity(0))),
-        digest_algorithms=("sha256", *(name for name in dict.fromkeys(options["digests"]) if name != "sha256")),
-        identity=Identity(
-            name=options["name"], version=options["version"], supplier=options["supplier"], purl=_purl(options["purl"])
-        ),
-        offline=options["offline"],
-    )
+
+def _baseline(reports: list[Report], fail_on: str) -> str:
+    """Return `[[ignore]]` entries for the findings that would fail today; the reasons are for the user to write."""
+    threshold = Severity.LOW if fail_on == _NEVER else Severity(fail_on)
+    entries = [
+        _ignore_entry(report, finding)
+        for report in reports
+        for finding in report.findings
+        if finding.suppression is None and finding.severity.at_least(threshold)
+    ]
+    return "\n".join(dict.fromkeys(entries)) or "# nothing to ignore\n"
 
 
-def _purl(text: str | None) -> str | None:
-    if text is None:
-        return None
-    from packageurl import PackageURL  # noqa: PLC0415
+def _ignore_entry(report: Report, finding: Finding) -> str:
+    lines = ["[[ignore]]", f"rule = {_quoted(finding.rule.id)}"]
+    if finding.location is not None:
+        # Brackets and stars in a name must match themselves, not a pattern.
+        pattern = "".join(f"[{char}]" if char in "*?[" else char for char in finding.location.path)
+        lines.append(f"path = {_quoted(pattern)}")
+        digests = report.digests.get(finding.location.path, ())
+        lines += [f'sha256 = "{item.value}"' for item in digests if item.algorithm == "sha256"][:1]
+    lines.append(f'reason = "baseline of {report.created:%Y-%m-%d}, not reviewed"')
+    return "\n".join(lines) + "\n"
 
-    try:
-        return str(PackageURL.from_string(text).to_string())
-    except ValueError as fault:
-        raise UsageError(
-            f"--purl {text!r} is not a package URL: {fault}", hint="pkg:huggingface/owner/name@COMMIT"
-        ) from fault
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _color(choice: str, *, to_file: bool) -> bool:
