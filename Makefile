@@ -57,6 +57,7 @@ package: $(STAMP)  ## build the wheel and run it in an environment of its own
 	cd build/package && venv/bin/aibom --version && venv/bin/aibom scan ../../fixtures/repos/demo -o table >/dev/null
 
 docs: $(STAMP)  ## generate the parts of docs/ that come from the code, and check the rest against it
+	$(BIN)/python tools/generate_docs.py
 	$(BIN)/pytest -q tests/test_docs.py
 
 bench: $(STAMP)  ## measure, side by side with peers, and write bench/RESULTS.md
