@@ -22,8 +22,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# `rules` gathers the rules of every stage, that of the pipeline included; nothing else may look upwards.
-ALLOWED_UPWARDS = {("rules", "pipeline")}
 # What runs a target's bytes when it reads them has no place in a scanner.
 FORBIDDEN = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "torch", "tensorflow", "keras"}
 MODULES = sorted(SRC.rglob("*.py"))
@@ -55,8 +53,7 @@ def test_data_goes_one_way(path: Path) -> None:
         # `from aibom import x` of a name that is no module (`__version__`) comes from the package itself.
         other = parts[1] if parts[1] in LEVEL or (SRC / parts[1]).exists() else "__init__"
         assert other in LEVEL, f"{path.name}:{line}: {other} has no layer"
-        if (own, other) not in ALLOWED_UPWARDS:
-            assert LEVEL[other] <= LEVEL[own], f"{path.name}:{line}: {own} may not import {other}"
+        assert LEVEL[other] <= LEVEL[own], f"{path.name}:{line}: {own} may not import {other}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))

@@ -14,30 +14,19 @@ from aibom.assessors.policy import check_policy
 from aibom.components import Inspection, ReferenceKind, Resolution
 from aibom.containers import CONTAINERS
 from aibom.data import rule_data
-from aibom.digests import FileDigests, digest_files, root_digest
+from aibom.digests import digest_files, root_digest
 from aibom.errors import TargetError
-from aibom.files import Coverage, Format, Location, RepoFile, Role
-from aibom.findings import Finding, Rule, Severity
+from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.inspection import Inspectors
 from aibom.inspectors import INSPECTORS
 from aibom.inspectors.protocol import Inspector
 from aibom.integrity import verify
+from aibom.integrity.listed import compare_listed
 from aibom.inventory import Inventory, take_inventory
 from aibom.report import Report, ToolInfo
 from aibom.resolvers import resolve
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
-
-FILE_CHANGED = Rule(
-    id="file-changed",
-    severity=Severity.HIGH,
-    summary="A file changed while it was being read",
-    explanation="The digest and the findings may belong to different contents of the file.",
-    help="Scan again when nothing writes to the target.",
-    cwes=(367,),
-)
-
-RULES = (FILE_CHANGED,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +74,7 @@ def scan(
     findings = (
         *inventory.findings,
         *(finding for inspection in inspections for finding in inspection.findings),
-        *_changed(inventory, digested),
+        *compare_listed(inventory.files, digested),
         *integrity_findings,
         *resolution.findings,
         *assessment.findings,
@@ -162,16 +151,6 @@ def _digest_progress(inventory: Inventory, on_progress: OnProgress) -> Callable[
             on_progress(Progress(stage="digest", file=file, done=done, total=total))
 
     return on_bytes
-
-
-def _changed(inventory: Inventory, digested: Mapping[str, FileDigests]) -> Iterable[Finding]:
-    for file in inventory.files:
-        item = digested[file.path]
-        if item.fault is not None:
-            yield Finding.of(FILE_CHANGED, f"no longer readable: {item.fault}", Location(path=file.path))
-        elif item.size != file.size:
-            message = f"{file.size} bytes when it was listed, {item.size} when it was digested"
-            yield Finding.of(FILE_CHANGED, message, Location(path=file.path))
 
 
 def _versioned(resolution: Resolution, root: str) -> Resolution:

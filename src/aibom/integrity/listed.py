@@ -1,0 +1,31 @@
+"""Files as they were listed, met with the bytes that were digested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from aibom.digests import FileDigests
+from aibom.files import RepoFile
+from aibom.findings import Finding, Rule, Severity
+
+FILE_CHANGED = Rule(
+    id="file-changed",
+    severity=Severity.HIGH,
+    summary="A file changed while it was being read",
+    explanation="The digest and the findings may belong to different contents of the file.",
+    help="Scan again when nothing writes to the target.",
+    cwes=(367,),
+)
+
+RULES = (FILE_CHANGED,)
+
+
+def compare_listed(files: Iterable[RepoFile], digested: Mapping[str, FileDigests]) -> Iterator[Finding]:
+    """Yield a finding for every file that is no longer what it was when it was listed."""
+    for file in files:
+        item = digested[file.path]
+        if item.fault is not None:
+            yield Finding.of(FILE_CHANGED, f"no longer readable: {item.fault}", file.at())
+        elif item.size != file.size:
+            message = f"{file.size} bytes when it was listed, {item.size} when it was digested"
+            yield Finding.of(FILE_CHANGED, message, file.at())
