@@ -37,6 +37,8 @@ from aibom.components import (
 from aibom.files import Coverage, Digest, Format, Location, RepoFile, Role, escape_name
 from aibom.findings import Evidence, Finding, Rule, Severity, Suppression
 from aibom.report import (
+    Answer,
+    ChecklistItem,
     Determination,
     Report,
     RuleRef,
@@ -91,7 +93,7 @@ HOSTILE_TEXTS = (
 
 def digest_of(path: str) -> Digest:
     """Return the SHA-256 that the built reports give to a file."""
-    return Digest(algorithm="sha256", value=sha256(path.encode()).hexdigest())
+    return Digest(algorithm="sha256", value=sha256(path.encode("utf-8", "surrogatepass")).hexdigest())
 
 
 def place(path: str, line: int | None = None, offset: int | None = None, *members: str) -> Location:
@@ -445,6 +447,27 @@ def fine_tune_report() -> Report:
     return replace(
         report,
         target="acme/acme-chat",
+        checklist=(
+            ChecklistItem(
+                list="due-diligence",
+                topic="security",
+                id="safe-format",
+                question="Are the weights in a safe format?",
+                answer=Answer.PARTLY,
+                statement="One of two weight sets is a pickle.",
+                subject=model.ref,
+                because=(said("pickle", "pytorch_model.bin"),),
+            ),
+            ChecklistItem(
+                list="due-diligence",
+                topic="support",
+                id="contact",
+                question="Is there a security contact?",
+                answer=Answer.NOT_FOUND,
+                statement="No SECURITY.md and no contact in the card.",
+                subject=model.ref,
+            ),
+        ),
         settings=replace(
             report.settings,
             identity=Identity(supplier="ACME", author="security@acme.example"),
@@ -516,6 +539,10 @@ def determinations(subject: str) -> tuple[Determination, ...]:
             strength=Strength.INSUFFICIENT_EVIDENCE,
             statement="Own training compute is not stated.",
             missing=("own training compute", "training tokens"),
+            addressee="provider that modified the model",
+            notes=("A third of the base model's compute is the indicative threshold.",),
+            confidence=0.8,
+            headline=True,
         ),
         Determination(
             rule=weights,
