@@ -95,7 +95,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 def by_signature(head: bytes) -> Format | None:
     """Return the format whose signature stands in `head` (the file's first bytes)."""
-    if head[:4] == b"RIFF":
+    if head[:4] in {b"RIFF", b"RIFX", b"RF64", b"FFIR"}:
         return _RIFF.get(head[8:12])
     printable = None
     for offset, signature, found in _SIGNATURES:

@@ -53,7 +53,7 @@ _EXPECTED: dict[str, frozenset[Format]] = {
     ".nemo": frozenset({Format.NEMO, Format.TAR, Format.GZIP}),
     ".mar": frozenset({Format.TORCHSERVE_MAR, Format.ZIP, Format.GZIP, Format.TAR}),
     ".parquet": frozenset({Format.PARQUET}),
-    ".pt": _TORCH | {Format.SAFETENSORS, Format.SEVEN_ZIP} - {Format.SEVEN_ZIP},
+    ".pt": _TORCH | {Format.SAFETENSORS},
     ".pth": _TORCH | {Format.SAFETENSORS},
     ".pt2": frozenset({Format.PT2, Format.ZIP, Format.PYTORCH_ZIP, Format.TORCHSCRIPT}),
     ".pkl": _PICKLES | _STREAMS | {Format.NUMPY_NPY, Format.ZIP},
@@ -73,7 +73,7 @@ _EXPECTED: dict[str, frozenset[Format]] = {
     ".zip": frozenset({Format.ZIP, Format.PYTORCH_ZIP, Format.TORCHSCRIPT, Format.PT2, Format.NUMPY_NPZ,
                        Format.TORCHSERVE_MAR, Format.KERAS_V3, Format.SKOPS}),
     ".tar": frozenset({Format.TAR, Format.NEMO, Format.PYTORCH_TAR}),
-    ".gz": frozenset({Format.GZIP}),
+    ".gz": frozenset({Format.GZIP, Format.ZLIB, Format.JOBLIB}),  # joblib wrote both under this name
     ".xz": frozenset({Format.XZ}),
     ".bz2": frozenset({Format.BZIP2}),
     ".zst": frozenset({Format.ZSTD}),

@@ -301,7 +301,8 @@ def is_pickle(head: bytes, data: ByteSource | None, *, named_so: bool, text: boo
         return named_so or seen.outcome != "broken" or seen.ops >= 3
     match seen.outcome:
         case "stopped":
-            return bool(seen.imports) or seen.ops >= 3 or named_so
+            # `Git 1.5.2.` is a float, a copy of it and STOP: a text needs to look built to count as data.
+            return bool(seen.imports) or named_so or (seen.structure and seen.ops >= 3)
         case "endless":
             return seen.structure and len(seen.distinct) >= 4
         case _:

@@ -37,8 +37,8 @@ def is_text(head: bytes, size: int) -> bool:
         return False
     if _decodes(head, "utf-8", size):
         return True
-    high = sum(byte >= 0x80 for byte in head)
-    return high * 10 <= len(head) * 3 and not any(0x80 <= byte < 0x8D for byte in set(head) - set(b"\x85\x8c"))
+    # 8-bit text in any code page. In a few hundred bytes of anything else a control character is all but sure.
+    return len(head) >= 256 or sum(byte >= 0x80 for byte in head) * 10 <= len(head) * 3
 
 
 _CONTROL_SET = frozenset(_CONTROL)
