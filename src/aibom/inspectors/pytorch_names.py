@@ -1,0 +1,234 @@
+"""Give the tensors of a pickled object the names under which a person finds them: keys and positions joined by dots.
+
+Modules name their tensors as `state_dict()` does. Whoever shares an object under two names has two names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, RawArray, SetOf, Unknown
+from aibom.inspectors.torch_tensors import TorchTensor, is_tensor_call, read_tensor
+
+_DEPTH = 200
+"""How deep names go; checkpoints have fewer than ten levels."""
+_NAME_LENGTH = 4096
+_BARE = "tensor"
+"""The name of a tensor that is the whole file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A tensor with its name. `tensor` is None where it can't be read exactly."""
+
+    name: str
+    tensor: TorchTensor | None
+    node: Call
+
+
+@dataclass(slots=True)
+class Naming:
+    """Goes through a value graph. After `tensors`, `complete` says whether every tensor was named.
+
+    `left` are the names of other objects on the way, first come first, at most 50: what conversion leaves behind.
+    """
+
+    most: int
+    complete: bool = True
+    left: list[str] = field(default_factory=list)
+    _holders: frozenset[int] = frozenset()
+    _read: dict[int, TorchTensor | None] = field(default_factory=dict)
+
+    def tensors(self, root: Node) -> Iterator[Named]:
+        """Yield at most `most` tensors in the order of the file."""
+        self._holders = _holding_tensors(root)
+        stack: list[tuple[str, int, Node]] = [("", 0, root)]
+        yielded = 0
+        on_path: list[int] = []
+        while stack:
+            name, depth, node = stack.pop()
+            del on_path[depth:]
+            if is_tensor_call(node):
+                assert isinstance(node, Call)
+                yielded += 1
+                if yielded > self.most:
+                    self.complete = False
+                    return
+                yield Named(name=name or _BARE, tensor=self._tensor(node), node=node)
+                continue
+            if id(node) not in self._holders:
+                continue
+            # An object that contains itself has no end of names; one is enough.
+            if id(node) in on_path:
+                continue
+            if depth >= _DEPTH or len(name) > _NAME_LENGTH:
+                self.complete = False
+                continue
+            on_path.append(id(node))
+            inner = [(f"{name}.{key}" if name else key, depth + 1, item) for key, item in _items(node)
+                     if id(item) in self._holders]  # fmt: skip
+            stack.extend(reversed(inner))
+
+    def _tensor(self, node: Call) -> TorchTensor | None:
+        key = id(node)
+        if key not in self._read:
+            self._read[key] = read_tensor(node)
+        tensor = self._read[key]
+        if tensor is None:
+            self.complete = False
+        return tensor
+
+
+def _holding_tensors(root: Node) -> frozenset[int]:
+    """Return the ids of all nodes from which a tensor can be reached, and of the tensors. Linear in the graph.
+
+    Without it, a few lists that hold one another twice each would be gone through a million times.
+    """
+    parents: dict[int, list[int]] = {}
+    seen: set[int] = set()
+    found: list[int] = []
+    stack: list[Node] = [root]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if is_tensor_call(node):
+            found.append(id(node))
+            continue
+        for child in _children(node):
+            parents.setdefault(id(child), []).append(id(node))
+            if id(child) not in seen:
+                stack.append(child)
+    holders = set(found)
+    while found:
+        for parent in parents.get(found.pop(), ()):
+            if parent not in holders:
+                holders.add(parent)
+                found.append(parent)
+    return frozenset(holders)
+
+
+_LEAVES = (str, int, float, bytes, type(None), Global)
+
+
+def _children(node: Node) -> Iterator[Node]:
+    match node:
+        case tuple() | list():
+            yield from (item for item in node if not isinstance(item, _LEAVES))
+        case Dict(items=items) | SetOf(items=items):
+            yield from (item for item in items if not isinstance(item, _LEAVES))
+        case Call():
+            yield node.callee
+            yield node.args
+            yield node.kwargs
+            for part in (node.state, node.items, node.pairs):
+                yield from (item for item in part if not isinstance(item, _LEAVES))
+        case RawArray():
+            yield node.wrapper
+            yield node.value
+        case _:
+            pass
+
+
+def _items(node: Node) -> Iterator[tuple[str, Node]]:
+    """Yield the named parts of a node in the order in which `state_dict()`, a dict or a list gives them."""
+    match node:
+        case list() | tuple():
+            yield from _positions(node)
+        case SetOf(items=items):
+            yield from _positions(items)
+        case Dict(items=items):
+            yield from _pairs(items)
+        case RawArray(value=value):
+            yield "value", value
+        case Call():
+            module = _module_state(node)
+            if module is not None:
+                yield from _module_items(module)
+            else:
+                yield from _object_items(node)
+        case _:
+            pass
+
+
+def _positions(items: list[Node] | tuple[Node, ...]) -> Iterator[tuple[str, Node]]:
+    position = 0
+    for item in items:
+        yield str(position), item
+        position += item.count if isinstance(item, Unknown) else 1
+
+
+def _pairs(items: list[Node]) -> Iterator[tuple[str, Node]]:
+    # Of a key that comes twice, the loaded dict has the last value at the first one's place.
+    last: dict[tuple[type, Node], Node] = {}
+    for key, value in zip(items[::2], items[1::2], strict=False):
+        if isinstance(key, str | int | float | bytes):
+            last[(bool if isinstance(key, bool) else type(key), key)] = value
+        elif isinstance(key, tuple):
+            last[(tuple, id(key))] = value
+    for (kind, key), value in last.items():
+        yield "tuple" if kind is tuple else str(key), value
+
+
+def _module_state(node: Call) -> Dict | None:
+    """Return the state of a `torch.nn.Module`, known by the three dicts that every module has."""
+    for state in reversed(node.state):
+        if isinstance(state, Dict):
+            keys = {key for key in state.items[::2] if isinstance(key, str)}
+            return state if {"_parameters", "_buffers", "_modules"} <= keys else None
+    return None
+
+
+def _module_items(state: Dict) -> Iterator[tuple[str, Node]]:
+    """Yield parameters, then persistent buffers, then submodules, then other attributes that hold tensors."""
+    hidden: set[str] = set()
+    match state.get("_non_persistent_buffers_set"):
+        case SetOf(items=items):
+            hidden = {item for item in items if isinstance(item, str)}
+        case _:
+            pass
+    for part in ("_parameters", "_buffers", "_modules"):
+        for key, value in _mapping_items(state.get(part)):
+            if part != "_buffers" or key not in hidden:
+                yield key, value
+
+
+def _mapping_items(node: Node) -> Iterator[tuple[str, Node]]:
+    match node:
+        case Dict(items=items):
+            yield from _pairs(items)
+        case Call():
+            yield from _object_items(node)
+        case _:
+            pass
+
+
+def _object_items(node: Call) -> Iterator[tuple[str, Node]]:
+    """Yield what an object of any class holds: as a mapping, as a list, in its state, in the arguments that made it."""
+    if node.pairs:
+        yield from _pairs(list(node.pairs))
+    if node.items:
+        yield from _positions(list(node.items))
+    if node.calls("collections.OrderedDict"):
+        # Protocols before 2 give the pairs as the argument. The state holds attributes such as `_metadata`.
+        match node.args:
+            case (list() | tuple() as pairs,):
+                yield from _pairs([part for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2
+                                   for part in pair])  # fmt: skip
+            case _:
+                pass
+        return
+    for state in node.state:
+        match state:
+            case Dict(items=items):
+                yield from _pairs(items)
+            case tuple():
+                # A class with slots: a dict or None, then the slots.
+                for part in state:
+                    yield from _mapping_items(part)
+            case _:
+                yield "state", state
+    if isinstance(node.args, tuple):
+        yield from _positions(node.args)

@@ -1,0 +1,102 @@
+"""Count the tensors of a checkpoint, each stored element once, and say where in the file they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from aibom.components import Tensor, TensorSummary
+from aibom.findings import Rule, Severity
+from aibom.inspectors.pytorch_names import Named
+from aibom.inspectors.torch_tensors import Storage, View
+
+STORAGE_MISMATCH = Rule(
+    id="tensor-out-of-bounds",
+    severity=Severity.HIGH,
+    summary="A tensor does not fit the bytes that it is made of",
+    explanation=(
+        "The checkpoint describes a tensor that reaches beyond its storage, or a storage of another size than the "
+        "bytes that are there. Loaders have read and written foreign memory on such files."
+    ),
+    help="Do not load it. Fetch the file again and compare its digest with the publisher's.",
+    references=("CVE-2026-24747",),
+    cwes=(125, 787),
+)
+
+RULES = (STORAGE_MISMATCH,)
+
+Place = Callable[[Storage], int | None]
+"""Returns where a storage begins in the file, None where it is not there as it is."""
+
+
+@dataclass(slots=True)
+class Count:
+    """Elements of one type in one storage: the distinct views by (offset, shape, stride)."""
+
+    views: dict[tuple[int, tuple[int, ...], tuple[int, ...]], View] = field(default_factory=dict)
+
+    def elements(self) -> int:
+        """Return how many different elements the views look at.
+
+        Exact for one view and for views without holes; for several with holes, no more than the range they span.
+        """
+        if len(self.views) == 1:
+            return next(iter(self.views.values())).distinct
+        total = 0
+        start = end = distinct = 0
+        for (first, last), count in sorted((view.reach, view.distinct) for view in self.views.values()):
+            if first >= end:
+                total += min(end - start, distinct)
+                start, end, distinct = first, last, 0
+            end = max(end, last)
+            distinct += count
+        return total + min(end - start, distinct)
+
+
+def summarize(
+    named: Iterable[Named], place: Place, *, complete: Callable[[], bool]
+) -> tuple[TensorSummary, list[str], dict[str, Storage]]:
+    """Return the summary, what is wrong with tensors, and the largest claim made on each storage.
+
+    `complete` is asked once all of `named` were taken.
+    """
+    tensors: list[Tensor] = []
+    counts: dict[tuple[str, str], Count] = {}
+    storages: dict[str, Storage] = {}
+    faults: list[str] = []
+    broken = False
+    for item in named:
+        tensor = item.tensor
+        if tensor is None:
+            continue
+        offset = length = None
+        for view in tensor.views:
+            known = storages.setdefault(view.storage.key, view.storage)
+            if view.storage.start + view.storage.length > known.start + known.length:
+                storages[view.storage.key] = view.storage
+            if not view.fits:
+                broken = True
+                faults.append(f"{item.name} reaches beyond its storage of {view.storage.length} bytes")
+                continue
+            count = counts.setdefault((view.storage.key, view.dtype.name), Count())
+            count.views.setdefault((view.offset, view.shape, view.stride), view)
+            if tensor.dense and view.contiguous and not (view.conjugate or view.negative):
+                offset, length = _bytes_of(view, place)
+        tensors.append(Tensor(name=item.name, dtype=tensor.dtype, shape=tensor.shape, offset=offset, length=length))
+    by_dtype: dict[str, int] = {}
+    for (_, dtype), count in counts.items():
+        by_dtype[dtype] = by_dtype.get(dtype, 0) + count.elements()
+    summary = TensorSummary(
+        stored_elements=sum(by_dtype.values()),
+        elements_by_dtype=by_dtype,
+        tensors=tuple(tensors),
+        complete=complete() and not broken,
+    )
+    return summary, faults, storages
+
+
+def _bytes_of(view: View, place: Place) -> tuple[int | None, int | None]:
+    start = place(view.storage)
+    if start is None or view.dtype.per_byte != 1:
+        return None, None
+    return start + view.storage.start + view.offset * view.dtype.size, view.elements * view.dtype.size

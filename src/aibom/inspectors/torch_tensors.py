@@ -1,0 +1,250 @@
+"""Read the tensors that a pickled torch object holds off its value graph: dtype, shape, strides, which storage.
+
+torch pickles a tensor as a call of one of the `_rebuild_*` functions of `torch/_utils.py` on a storage, which the
+persistent id `("storage", class, key, device, elements)` names (`torch/serialization.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, PersistentId
+from aibom.inspectors.pytorch_dtypes import Dtype, dtype_of, storage_dtype
+
+_LARGEST = 1 << 62
+_MOST_DIMENSIONS = 64  # torch itself allows 64
+_DENSE, _QUANTIZED, _META = "strided", "quantized", "meta"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """A run of bytes that tensors look into, `length` of them.
+
+    `start` is a byte offset into the storage `key`: old files may name a part of one.
+    """
+
+    key: str
+    length: int
+    dtype: Dtype
+    start: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A strided look into a storage. `offset`, `shape` and `stride` count elements of `dtype`."""
+
+    storage: Storage
+    dtype: Dtype
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    conjugate: bool = False
+    negative: bool = False
+
+    @property
+    def elements(self) -> int:
+        """The number of elements that the tensor has."""
+        return prod(self.shape)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """First and one past the last element of the storage that is looked at."""
+        if not self.elements:
+            return self.offset, self.offset
+        last = sum((size - 1) * stride for size, stride in zip(self.shape, self.stride, strict=True))
+        return self.offset, self.offset + last + 1
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether the elements stand one after another in C order; strides of dimensions of one element don't count."""
+        expected = 1
+        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            if size != 1:
+                if stride != expected:
+                    return not self.elements
+                expected *= size
+        return True
+
+    @property
+    def distinct(self) -> int:
+        """The number of different elements looked at; one for a whole dimension of stride zero."""
+        return prod(size if stride else min(size, 1) for size, stride in zip(self.shape, self.stride, strict=True))
+
+    @property
+    def fits(self) -> bool:
+        """Whether all elements lie in the storage."""
+        first, end = self.reach
+        return first >= 0 and self.dtype.bytes_of(end) <= self.storage.length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchTensor:
+    """A tensor. Dense ones have one view; `layout` names the others (`sparse_csr`, `quantized`, `meta` ...)."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    layout: str = _DENSE
+    views: tuple[View, ...] = ()
+
+    @property
+    def dense(self) -> bool:
+        """Whether this is one plain strided block."""
+        return self.layout == _DENSE
+
+
+def is_tensor_call(node: Node) -> bool:
+    """Say whether a node is made by one of torch's functions that rebuild tensors, whether or not it can be read."""
+    match node:
+        case Call(callee=Global(module=module, name=name)):
+            return module.startswith("torch") and name.rpartition(".")[2].startswith("_rebuild")
+        case _:
+            return False
+
+
+def read_tensor(node: Node) -> TorchTensor | None:
+    """Return the tensor that a node stands for, None where anything about it is not exactly known."""
+    if isinstance(node, Call) and isinstance(node.callee, Global) and isinstance(node.args, tuple):
+        return _rebuilt(node.callee, node.args, 4)
+    return None
+
+
+def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor | None:
+    if depth == 0:
+        return None
+    match callee.path, args:
+        case "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2", (stored, int(at), size, stride, *rest):
+            return _dense(view_of(stored, at, size, stride, flags=rest[2] if len(rest) > 2 else None))
+        case "torch._utils._rebuild_tensor_v3", (stored, int(at), size, stride, _, _, Global() as kind, *rest):
+            return _dense(view_of(stored, at, size, stride, kind=kind, flags=rest[0] if rest else None))
+        case (
+            "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
+            (Call(callee=Global() as inner, args=tuple(inner_args)), *_),
+        ):
+            return _rebuilt(inner, inner_args, depth - 1)
+        case (
+            "torch._tensor._rebuild_from_type_v2"
+            | "torch._tensor._rebuild_from_type"
+            | "torch.tensor._rebuild_from_type",
+            (Global() as inner, Global(module="torch" | "torch._tensor" | "torch.nn.parameter"), tuple(inner_args), *_),
+        ):
+            return _rebuilt(inner, inner_args, depth - 1)
+        case "torch._utils._rebuild_qtensor", (stored, int(at), size, stride, *_):
+            found = view_of(stored, at, size, stride)
+            if found is not None:
+                return TorchTensor(dtype=found.dtype.name, shape=found.shape, layout=_QUANTIZED, views=(found,))
+        case "torch._utils._rebuild_meta_tensor_no_storage", (Global() as kind, size, *_):
+            dtype, shape = dtype_of(kind), _sizes(size)
+            if dtype is not None and shape is not None:
+                return TorchTensor(dtype=dtype.name, shape=shape, layout=_META)
+        case "torch._utils._rebuild_sparse_tensor" | "torch._utils._rebuild_sparse_csr_tensor", (layout, tuple(parts)):
+            return _sparse(layout, parts)
+        case "torch._utils._rebuild_nested_tensor", (Call() as buffer, *_):
+            inner_tensor = read_tensor(buffer)
+            if inner_tensor is not None and inner_tensor.dense:
+                return TorchTensor(
+                    dtype=inner_tensor.dtype, shape=inner_tensor.shape, layout="nested", views=inner_tensor.views
+                )
+    return None
+
+
+def _dense(view: View | None) -> TorchTensor | None:
+    return None if view is None else TorchTensor(dtype=view.dtype.name, shape=view.shape, views=(view,))
+
+
+def _sparse(layout: Node, parts: tuple[Node, ...]) -> TorchTensor | None:
+    """Read a sparse tensor: one or two index tensors, the values, the logical shape, more in newer versions."""
+    match layout:
+        case Call(args=(str(name),)) | Global(name=name):
+            kind = name.removeprefix("torch.")
+        case _:
+            return None
+    views: list[View] = []
+    values = ""
+    for part in parts:
+        if not isinstance(part, Call) or not is_tensor_call(part):
+            break
+        tensor = read_tensor(part)
+        if tensor is None or not tensor.dense:
+            return None
+        views += tensor.views
+        values = tensor.dtype
+    shape = _sizes(parts[len(views)]) if views and len(views) < len(parts) else None
+    return None if shape is None else TorchTensor(dtype=values, shape=shape, layout=kind, views=tuple(views))
+
+
+def view_of(
+    stored: Node, offset: int, size: Node, stride: Node, *, kind: Global | None = None, flags: Node = None
+) -> View | None:
+    """Return the view that these arguments of a rebuild function describe, None if one of them is not exact."""
+    storage = storage_of(stored)
+    shape, strides = _sizes(size), _sizes(stride)
+    if storage is None or shape is None or strides is None or len(shape) != len(strides) or type(offset) is not int:
+        return None
+    dtype = storage.dtype if kind is None else dtype_of(kind)
+    if dtype is None or not 0 <= offset < _LARGEST:
+        return None
+    marks = _marks(flags)
+    if marks is None:
+        return None
+    return View(
+        storage=storage, dtype=dtype, offset=offset, shape=shape, stride=strides,
+        conjugate="conj" in marks, negative="neg" in marks,
+    )  # fmt: skip
+
+
+def _marks(flags: Node) -> frozenset[str] | None:
+    """Return which of torch's lazy operations are set on a tensor; None where there are others than it has."""
+    match flags:
+        case None:
+            return frozenset()
+        case Dict():
+            pairs = flags.pairs()
+        case Call(callee=Global(module="collections", name="OrderedDict"), state=state) if not state:
+            pairs = list(zip(flags.pairs[::2], flags.pairs[1::2], strict=False))
+        case _:
+            return None
+    if any(key not in {"conj", "neg"} or not isinstance(value, bool) for key, value in pairs if isinstance(key, str)):
+        return None
+    if any(not isinstance(key, str) for key, _ in pairs):
+        return None
+    return frozenset(str(key) for key, value in pairs if value is True)
+
+
+def storage_of(node: Node) -> Storage | None:
+    """Return the storage that a persistent id names, None where it is not one or not exact."""
+    match node:
+        case PersistentId(args=("storage", Global() as kind, str(key) | int(key), device, int(count), *rest)):
+            dtype = storage_dtype(kind)
+        case _:
+            return None
+    if dtype is None or isinstance(key, bool) or type(count) is not int or not 0 <= count < _LARGEST:
+        return None
+    start, length = 0, dtype.bytes_of(count)
+    match rest:
+        case [] | [None]:
+            pass
+        case [(str(_), int(first), int(size))] if 0 <= first < _LARGEST and 0 <= size < _LARGEST:
+            # Files of torch 0.2 and 0.3 may look into a part of a storage.
+            start, length = dtype.bytes_of(first), dtype.bytes_of(size)
+        case _:
+            return None
+    return Storage(
+        key=str(key), length=length, dtype=dtype, start=start, device=device if isinstance(device, str) else "cpu"
+    )
+
+
+def _sizes(node: Node) -> tuple[int, ...] | None:
+    """Return a tuple of sizes that are neither negative nor absurd."""
+    match node:
+        case Call(callee=Global(module="torch", name="Size"), args=(inner,)):
+            node = inner
+        case _:
+            pass
+    if not isinstance(node, tuple | list) or len(node) > _MOST_DIMENSIONS:
+        return None
+    sizes = [item for item in node if type(item) is int and 0 <= item < _LARGEST]
+    if len(sizes) != len(node) or prod(size for size in sizes if size) >= _LARGEST:
+        return None
+    return tuple(sizes)
