@@ -1,0 +1,221 @@
+"""Collect what is said about a model's license: card, file metadata, license files, the hub. All of it is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aibom.components import LicenseClaim, ModelCard, Scope
+from aibom.files import Format, Role
+from aibom.findings import Evidence
+from aibom.report import SourceFacts
+from aibom.resolvers.documents import Text, mapping
+from aibom.resolvers.layouts import Layout
+from aibom.resolvers.license_names import read_name
+from aibom.resolvers.license_texts import Detection, detect
+from aibom.resolvers.repository import Repository, folder_of, line_of, name_of, stated
+
+_WEB = re.compile(r"https?://[^\s\"'<>]{1,1000}$")
+_MODEL_FILE = re.compile(r"^(model[-_. ]?licen[cs]e|licen[cs]e[-_. ]?(model|weights))", re.IGNORECASE)
+_CODE_FILE = re.compile(r"^(code[-_. ]?licen[cs]e|licen[cs]e[-_. ]?code)", re.IGNORECASE)
+_DATA_FILE = re.compile(r"^(data(set)?[-_. ]?licen[cs]e|licen[cs]e[-_. ]?data)", re.IGNORECASE)
+_LICENSE_FILE = re.compile(
+    r"^((model|code|data(set)?)[-_. ]?)?(licen[cs]e|copying|unlicense)([-_. ].*)?$|.*licen[cs]e\.(txt|md)$",
+    re.IGNORECASE,
+)
+_POLICY_FILE = re.compile(r"(use|usage)[-_ ]?policy|acceptable[-_ ]?use|prohibited[-_ ]?use", re.IGNORECASE)
+_NOTICE_FILE = re.compile(r"^notice([-_. ].*)?$", re.IGNORECASE)
+_METADATA_KEYS: Mapping[Format, tuple[str, ...]] = {
+    Format.GGUF: ("general.license",),
+    Format.SAFETENSORS: ("license", "modelspec.license"),
+    Format.ONNX: ("license", "metadata_props.license"),
+}
+_MAX_FILES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseFile:
+    """A file of terms, with what its text was recognised as (None: nothing)."""
+
+    path: str
+    scope: Scope
+    detection: Detection | None
+    text: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Everything said about the license of a model. `policies` and `notices` are paths of such files."""
+
+    claims: tuple[LicenseClaim, ...]
+    files: tuple[LicenseFile, ...]
+    policies: tuple[str, ...]
+    notices: tuple[str, ...]
+    unread: tuple[str, ...]
+    """License files whose text can't be read here (PDF)."""
+
+
+def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None, facts: SourceFacts | None) -> Terms:
+    """Gather the claims of one model; those of its folder come before those of the root."""
+    files = tuple(license_files(repository, layout.folder))
+    claims = [
+        *_card(card),
+        *_weight_metadata(layout),
+        *_configurations(repository, layout),
+        *_hub(facts),
+        *(claim for file in files for claim in _detected(file)),
+    ]
+    paths = [path for folder in dict.fromkeys((layout.folder, "")) for path in repository.files_in(folder)]
+    unread = [
+        path
+        for path in paths
+        if name_of(path).lower().endswith(".pdf") and re.search(r"licen[cs]e|terms", path, re.IGNORECASE)
+    ]
+    return Terms(
+        claims=tuple(claims),
+        files=files,
+        policies=tuple(path for path in paths if _POLICY_FILE.search(name_of(path))),
+        notices=tuple(path for path in paths if _NOTICE_FILE.match(name_of(path))),
+        unread=tuple(unread),
+    )
+
+
+def license_files(repository: Repository, folder: str) -> Iterator[LicenseFile]:
+    """Yield the license files in a model's folder, else those above it, and in a LICENSES folder."""
+    folders = [folder]
+    while folder:
+        folder = folder_of(folder)
+        folders.append(folder)
+    left = _MAX_FILES
+    for place in (*folders, "LICENSES", "licenses"):
+        found = [path for path in repository.files_in(place) if _is_license(repository, path)]
+        separate = any(_MODEL_FILE.match(name_of(path)) for path in found)
+        for path in found[:left]:
+            if (text := repository.text(path)) is not None:
+                yield LicenseFile(
+                    path=path, scope=_scope(name_of(path), separate=separate), detection=detect(text.text), text=text
+                )
+        left -= len(found[:left])
+        if found and place == "":
+            return
+
+
+def _is_license(repository: Repository, path: str) -> bool:
+    name = name_of(path)
+    if (
+        _POLICY_FILE.search(name)
+        or _NOTICE_FILE.match(name)
+        or name.lower().endswith((".pdf", ".py", ".json", ".yaml"))
+    ):
+        return False
+    item = repository.inspection(path)
+    role = item.file.role if item else Role.OTHER
+    return bool(_LICENSE_FILE.match(name)) or role is Role.LICENSE
+
+
+def _scope(name: str, *, separate: bool) -> Scope:
+    if _CODE_FILE.match(name):
+        return Scope.CODE
+    if _DATA_FILE.match(name):
+        return Scope.DATA
+    # Beside a license of the model, the plain LICENSE is that of the code.
+    return Scope.CODE if separate and not _MODEL_FILE.match(name) else Scope.WEIGHTS
+
+
+def _declared(raw: str, evidence: Evidence, *, scope: Scope = Scope.WEIGHTS, url: str | None = None) -> LicenseClaim:
+    named = read_name(raw)
+    return LicenseClaim(
+        raw=raw[:500],
+        basis="declared",
+        expression=named.expression,
+        key=named.license.key if named.license else None,
+        scope=scope,
+        evidence=evidence,
+        url=url,
+    )
+
+
+def _card(card: ModelCard | None) -> Iterator[LicenseClaim]:
+    if card is None:
+        return
+    fields = card.fields
+    link = fields.get("license_link", ("",))[0]
+    url = link if _WEB.match(link) else None
+    names = fields.get("license_name", ())
+    for index, raw in enumerate(fields.get("license", ())):
+        line = card.lines.get(f"license.{index}", card.lines.get("license"))
+        if raw.lower() == "other" and names:
+            continue  # the name below says which
+        yield _declared(raw, stated(card.path, f"license: {raw[:200]}", line), url=url)
+    for raw in names:
+        line = card.lines.get("license_name")
+        yield _declared(raw, stated(card.path, f"license_name: {raw[:200]}", line), url=url)
+
+
+def _weight_metadata(layout: Layout) -> Iterator[LicenseClaim]:
+    seen: set[str] = set()
+    for file in layout.files:
+        metadata = file.inspection.metadata
+        for key in _METADATA_KEYS.get(file.format, ()):
+            raw = metadata.get(key)
+            if not isinstance(raw, str) or not raw.strip() or raw in seen:
+                continue
+            seen.add(raw)
+            link = metadata.get(f"{key}.link")
+            name = metadata.get(f"{key}.name")
+            if raw.lower() == "other" and isinstance(name, str) and name.strip():
+                raw = name
+            url = link if isinstance(link, str) and _WEB.match(link) else None
+            yield _declared(raw.strip(), stated(file.path, f"{key}: {raw.strip()[:200]}"), url=url)
+
+
+def _configurations(repository: Repository, layout: Layout) -> Iterator[LicenseClaim]:
+    path = layout.marker.config_path
+    if path:
+        pretrained = mapping(layout.config.get("pretrained_cfg"))
+        for key, raw in (
+            ("license", layout.config.get("license")),
+            ("pretrained_cfg.license", pretrained.get("license")),
+        ):
+            if isinstance(raw, str) and raw.strip():
+                yield _declared(
+                    raw.strip(), stated(path, f"{key}: {raw[:200]}", line_of(repository.text(path), '"license"'))
+                )
+    for name in ("pyproject.toml", "Kitfile"):
+        found = repository.find(layout.folder, name)
+        if found and (raw := _project_license(repository, found)):
+            scope = Scope.CODE if name == "pyproject.toml" else Scope.WEIGHTS
+            yield _declared(raw, stated(found, f"license: {raw[:200]}"), scope=scope)
+
+
+def _project_license(repository: Repository, path: str) -> str | None:
+    if path.endswith(".toml"):
+        value: Any = mapping((repository.toml(path) or {}).get("project")).get("license")
+        value = mapping(value).get("text") if isinstance(value, dict) else value
+    else:
+        document = repository.yaml(path)
+        root = mapping(document.value) if document else {}
+        value = mapping(root.get("model")).get("license") or mapping(root.get("package")).get("license")
+    return value.strip()[:500] if isinstance(value, str) and value.strip() else None
+
+
+def _hub(facts: SourceFacts | None) -> Iterator[LicenseClaim]:
+    raw = facts.claims.get("license") if facts else None
+    if isinstance(raw, str) and raw.strip():
+        yield _declared(raw.strip(), Evidence(statement=f"license: {raw.strip()[:200]}", source="hub"))
+
+
+def _detected(file: LicenseFile) -> Iterator[LicenseClaim]:
+    if (found := file.detection) is None:
+        return
+    for item in found.licenses:
+        yield LicenseClaim(
+            raw=item.name,
+            basis="detected",
+            expression=item.expression,
+            key=item.key,
+            scope=file.scope,
+            evidence=stated(file.path, found.statement, 1),
+        )

@@ -1,0 +1,237 @@
+"""Recognise a license by its text: the same words, a known text with harmless differences, or a title. Else abstain.
+
+A wrong answer costs more than none: a text that adds or drops a condition is reported as not the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from aibom.data.license_table import license_table
+from aibom.resolvers.license_names import read_name
+from aibom.resolvers.license_prints import WINDOW, Print, Words, code_of, load_prints, read_words, windows
+from aibom.resolvers.license_titles import titled
+
+_MIN_CONTAINED = 0.5  # of a sketch: below this the texts have little in common
+_CANDIDATES = 6
+_MAX_NAME_WORDS = 6  # a run that replaces a name: "the name of the copyright holder"
+_MAX_TITLE_WORDS = 25  # a title or the project's name before, an address after the terms
+_MIN_PART = 60  # words that may be a license of their own inside a file
+_SAME = 0.99  # of the words, for a text that is called by a license's name
+# Words that may turn a license into another one, wherever they are added or taken away.
+_TURNING_WORDS = """
+    not no non nor only never none except unless without exclude excludes excluding excluded prohibit prohibits
+    prohibited forbid forbids forbidden restrict restricts restricted restriction restrictions limit limits limited limitation
+    commercial commercially noncommercial nonprofit profit research academic educational personal evaluation military
+    weapon weapons surveillance revenue users user monthly annual fee royalty royalties pay paid payment license licence
+    licensed sublicense additional addition agreement terms condition conditions clause must shall may require requires
+    required obtain permission written consent disclose source attribution display prominently train training outputs
+    output derivative derivatives modify modified distribute distribution territory union european country countries
+    revoke revocable terminate termination notify registration register ai model models
+"""
+_TURNING = frozenset(_TURNING_WORDS.split())
+# What a title may hold of them: it calls the text a license of something.
+_NAMING = frozenset({
+    "license", "licence", "licensed", "terms", "agreement", "clause", "ai", "model", "models", "source", "modified",
+})  # fmt: skip
+_NEGATIONS = ("not", "no", "non", "only", "except", "unless")
+_TURNING_CODES = frozenset(code_of(word) for word in _TURNING)
+_NEGATION_CODES = frozenset(code_of(word) for word in _NEGATIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognized:
+    """A license that a text is: its name, our key where the table has it, its expression where there is one."""
+
+    name: str
+    key: str | None
+    expression: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What a text is. Without `licenses` it only resembles what the statement names."""
+
+    licenses: tuple[Recognized, ...]
+    statement: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Difference:
+    """How a text differs from a print: runs of words that it adds, and of words that it lacks, outside the other."""
+
+    item: Print
+    added: tuple[tuple[int, int], ...]
+    lacking: tuple[tuple[int, int], ...]
+    total: int
+
+    @property
+    def words(self) -> int:
+        return sum(end - start for start, end in (*self.added, *self.lacking))
+
+
+def detect(text: str) -> Detection | None:
+    """Say which license a text is, or what it resembles; None where it is nothing that we know."""
+    words = read_words(text)
+    if not words.words:
+        return None
+    if same := load_prints().by_codes.get(words.codes):
+        return Detection(
+            licenses=_recognized(same), statement=f"the text of {_title(same)}, word for word", method="digest"
+        )
+    nearest = _nearest(words)
+    if nearest is not None and _harmless(nearest, words):
+        statement = f"the text of {_title(nearest.item)}; {nearest.words} words differ, none of them in the terms"
+        return Detection(licenses=_recognized(nearest.item), statement=statement, method="sketch")
+    if nearest is not None and (parts := _parts(nearest, words)):
+        names = " and ".join(_title(part) for part in parts)
+        licenses = tuple(item for part in parts for item in _recognized(part))
+        return Detection(licenses=licenses, statement=f"the texts of {names}, one after the other", method="sketch")
+    if (row := titled(text)) is not None:
+        license_ = Recognized(name=row.name, key=row.key, expression=row.expression)
+        return Detection(licenses=(license_,), statement=f"titled as {row.name}", method="title")
+    return _resemblance(nearest, words)
+
+
+def _resemblance(nearest: _Difference | None, words: Words) -> Detection | None:
+    if nearest is None:
+        return None
+    added = sum(end - start for start, end in nearest.added)
+    lacking = sum(end - start for start, end in nearest.lacking)
+    has = 1 - lacking / len(nearest.item.codes)
+    if has < 0.8:
+        return None
+    first = next((words.words[start:end] for start, end in nearest.added if end - start > 1), ())
+    quoted = f", among them “{' '.join(first[:12])}”" if first else ""
+    statement = f"not the text of {_title(nearest.item)}: {added} words added, {lacking} missing{quoted}"
+    return Detection(licenses=(), statement=statement, method="resemblance")
+
+
+def _nearest(words: Words) -> _Difference | None:
+    """Return the print with the fewest differing words among those whose sketches say that they come near."""
+    mine = windows(words.codes)
+    if not mine:
+        return None
+    scored = []
+    for number, item in enumerate(load_prints().items):
+        contained = len(mine.intersection(item.sketch)) / len(item.sketch)
+        if contained >= _MIN_CONTAINED:
+            scored.append((contained, number, item))
+    scored.sort(key=lambda entry: (-round(entry[0], 1), abs(len(entry[2].codes) - len(words.codes)), entry[1]))
+    differences = [_difference(item, words.codes) for _, _, item in scored[:_CANDIDATES]]
+    # A license that holds another one whole explains more words of the text: fewest differences decide.
+    return min(differences, key=lambda found: found.words, default=None)
+
+
+def _difference(item: Print, codes: bytes) -> _Difference:
+    theirs = {item.codes[i : i + WINDOW] for i in range(len(item.codes) - WINDOW + 1)}
+    mine = {codes[i : i + WINDOW] for i in range(len(codes) - WINDOW + 1)}
+    return _Difference(
+        item=item,
+        added=tuple(_uncovered(codes, theirs)),
+        lacking=tuple(_uncovered(item.codes, mine)),
+        total=len(codes),
+    )
+
+
+def _uncovered(codes: bytes, known: set[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield the runs of words that lie in no known window."""
+    end_of_cover = run = 0
+    for start in range(len(codes) - WINDOW + 1):
+        if codes[start : start + WINDOW] in known:
+            if start > end_of_cover:
+                yield end_of_cover, start
+            end_of_cover = start + WINDOW
+    run = len(codes)
+    if run > end_of_cover:
+        yield end_of_cover, run
+
+
+def _harmless(found: _Difference, words: Words) -> bool:
+    """Say whether what differs can't be a term: titles, names, a word or two in another spelling."""
+    total = len(words.words)
+    tolerated = round((1 - _SAME) * total)
+    if found.words > 2 * _MAX_TITLE_WORDS + tolerated:
+        return False
+    inner = 0
+    for start, end in found.added:
+        edge = start == 0 or end == total
+        run = words.words[start:end]
+        turning = _TURNING - _NAMING if start == 0 else _TURNING
+        if end - start > (_MAX_TITLE_WORDS if edge else _MAX_NAME_WORDS) or turning & set(run):
+            return False
+        if start and _has_number(run, found.item):
+            return False
+        inner += 0 if edge else end - start
+    codes = found.item.codes
+    for start, end in found.lacking:
+        edge = start == 0 or end == len(codes)
+        gone = {codes[i : i + 1] for i in range(start, end)}
+        # A byte stands for many words: only the few that turn a sentence are looked for where a name was replaced.
+        turning_codes = _NEGATION_CODES if end - start <= _MAX_NAME_WORDS else _TURNING_CODES
+        if end - start > (_MAX_TITLE_WORDS if edge else _MAX_NAME_WORDS) or (start and turning_codes & gone):
+            return False
+        inner += 0 if edge else end - start
+    return inner <= max(2 * _MAX_NAME_WORDS, tolerated)
+
+
+def _has_number(run: Sequence[str], item: Print) -> bool:
+    """A number inside the terms of a model license is a threshold or a version."""
+    return any(any(char.isdigit() for char in word) for word in run) and not _is_spdx(item)
+
+
+def _is_spdx(item: Print) -> bool:
+    return not any(key in license_table().by_key and not license_table().by_key[key].in_spdx for key in item.ids)
+
+
+def _parts(found: _Difference, words: Words, depth: int = 0) -> tuple[Print, ...]:
+    """Split a file that holds several known texts whole, with nothing of weight between them."""
+    if depth > 6 or sum(end - start for start, end in found.lacking) > _MAX_TITLE_WORDS:
+        return ()
+    large = [run for run in found.added if run[1] - run[0] >= _MIN_PART]
+    small = [run for run in found.added if run[1] - run[0] < _MIN_PART]
+    if not large or any(
+        end - start > _MAX_TITLE_WORDS or _TURNING & set(words.words[start:end]) for start, end in small
+    ):
+        return ()
+    parts = [found.item]
+    for start, end in large:
+        piece = Words(words=words.words[start:end], codes=words.codes[start:end])
+        nearest = _nearest(piece)
+        if nearest is None:
+            return ()
+        if _harmless(nearest, piece):
+            parts.append(nearest.item)
+        elif inner := _parts(nearest, piece, depth + 1):
+            parts.extend(inner)
+        else:
+            return ()
+    return tuple(dict.fromkeys(parts_by_ids(parts)))
+
+
+def parts_by_ids(parts: Sequence[Print]) -> Iterator[Print]:
+    """Yield each text once, by its ids: two variants of one license are one."""
+    seen: set[tuple[str, ...]] = set()
+    for part in parts:
+        if part.ids not in seen:
+            seen.add(part.ids)
+            yield part
+
+
+def _recognized(item: Print) -> tuple[Recognized, ...]:
+    """Turn a print into licenses. Ids that share a text (`-only`, `-or-later`) are an open choice between them."""
+    named = [read_name(key) for key in item.ids]
+    rows = {entry.license.key: entry.license for entry in named if entry.license}
+    row = next(iter(rows.values())) if len(rows) == 1 else None
+    expressions = [entry.expression for entry in named if entry.expression]
+    if not expressions:
+        return (Recognized(name=_title(item), key=row.key if row else None, expression=None),)
+    open_choice = dict.fromkeys(part for expression in expressions for part in expression.split(" OR "))
+    return (Recognized(name=_title(item), key=row.key if row else None, expression=" OR ".join(open_choice)),)
+
+
+def _title(item: Print) -> str:
+    row = license_table().by_key.get(item.ids[0])
+    return row.name if row else " / ".join(item.ids)
