@@ -25,6 +25,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "table": _in("terminal", "to_table"),
     "json": _in("report_json"),
     "cyclonedx": _in("cyclonedx"),
+    "cyclonedx-xml": _in("cyclonedx_xml"),
 }
 
 

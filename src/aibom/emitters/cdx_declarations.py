@@ -16,9 +16,10 @@ from aibom.emitters.inert import one_line
 from aibom.findings import Evidence
 from aibom.report import Determination, Report, RuleRef, Strength, Timing
 
-REGIME_TITLES = {
-    "eu-ai-act": "Regulation (EU) 2024/1689 (Artificial Intelligence Act)",
-    "openness": "Openness of AI models",
+# Title and owner of what a rulebook reads; the owner of any other is whoever wrote the rulebook.
+REGIMES = {
+    "eu-ai-act": ("Regulation (EU) 2024/1689 (Artificial Intelligence Act)", "European Union"),
+    "openness": ("Openness of AI models", "Open Source Initiative; LF AI & Data"),
 }
 NOTICE = "Evidence collected by a tool; not a verdict."
 _FOR = frozenset({Strength.INDICATES, Strength.SUGGESTS, Strength.POSSIBLE_RELEVANCE})
@@ -91,11 +92,13 @@ def sentence(determination: Determination) -> str:
 
 
 def _standard(regime: str, rules: dict[str, RuleRef]) -> Json:
+    name, owner = REGIMES.get(regime, (one_line(regime), "the authors of the rulebook"))
     return {
         "bom-ref": f"standard:{one_line(regime)}",
-        "name": REGIME_TITLES.get(regime, one_line(regime)),
+        "name": name,
         "version": ", ".join(sorted({one_line(rule.rulebook) for rule in rules.values()})),
         "description": "The rules of this regime that were evaluated, as read in the named rulebook.",
+        "owner": owner,
         "requirements": [_requirement(rule) for _, rule in sorted(rules.items())],
     }
 
