@@ -17,7 +17,7 @@ from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_tensors import Storage
+from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call, read_tensor, storage_of
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
@@ -44,12 +44,16 @@ _SMALL = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchPickle:
-    """One pickle of a torch archive: what was found in it, and the entries of its storages by key."""
+    """One pickle of a torch archive: what was found in it, its tensors, and the entries of its storages by key.
+
+    `bare` are all storages that it names, whether or not a tensor looks into them.
+    """
 
     entry: ZipEntry
     examination: Examination
     storages: Mapping[str, ZipEntry]
-    named: tuple[Named, ...]
+    named: tuple[Named[TorchTensor], ...]
+    bare: tuple[Storage, ...]
     complete: bool
 
 
@@ -86,13 +90,16 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
             examination = examine(member, source, limits, values=True)
         prefix = f"{folder}{stem}/"
         storages = {key[len(prefix) :]: item for key, item in by_name.items() if key.startswith(prefix)}
-        naming = Naming(most=limits.tensors)
+        naming = Naming(is_tensor_call, read_tensor, limits.tensors)
         named = tuple(item for root in examination.roots[:1] for item in naming.tensors(root))
         if stem != "data":
             named = tuple(replace(item, name=f"{stem}.{item.name}") for item in named)
         complete = naming.complete and examination.fault is None
+        bare = tuple(storage for node in naming.persistent if (storage := storage_of(node)) is not None)
         pickles.append(
-            TorchPickle(entry=entry, examination=examination, storages=storages, named=named, complete=complete)
+            TorchPickle(
+                entry=entry, examination=examination, storages=storages, named=named, bare=bare, complete=complete
+            )
         )
     order = next((entry for entry in directory.entries if _leaf(entry) == "byteorder"), None)
     little = order is None or _text(data, order, limits) != "big"
@@ -176,12 +183,14 @@ def _summary(pickle: TorchPickle, archive: TorchArchive, seen: Observations) -> 
 
     summary, faults, storages = summarize(pickle.named, place, complete=lambda: pickle.complete)
     used: list[str] = []
+    for storage in pickle.bare:
+        storages.setdefault(storage.key, storage)
     for key, storage in storages.items():
         entry = pickle.storages.get(key.lower())
         if entry is None:
             faults.append(f"the bytes of storage {key} are not in the archive")
-        elif entry.size != storage.length:
-            faults.append(f"storage {key} should have {storage.length} bytes and has {entry.size}")
+        elif entry.size != storage.whole:
+            faults.append(f"storage {key} should have {storage.whole} bytes and has {entry.size}")
         else:
             used.append(entry.name)
     for fault in faults:

@@ -5,11 +5,13 @@ Modules name their tensors as `state_dict()` does. Whoever shares an object unde
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, RawArray, SetOf, Unknown
-from aibom.inspectors.torch_tensors import TorchTensor, is_tensor_call, read_tensor
+from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, PersistentId, RawArray, SetOf, Unknown
+
+T = TypeVar("T")
 
 _DEPTH = 200
 """How deep names go; checkpoints have fewer than ten levels."""
@@ -19,45 +21,47 @@ _BARE = "tensor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(Generic[T]):
     """A tensor with its name. `tensor` is None where it can't be read exactly."""
 
     name: str
-    tensor: TorchTensor | None
-    node: Call
+    tensor: T | None
+    node: Node
 
 
 @dataclass(slots=True)
-class Naming:
-    """Goes through a value graph. After `tensors`, `complete` says whether every tensor was named.
+class Naming(Generic[T]):
+    """Goes through a value graph for what `is_tensor` recognizes and `read` understands.
 
-    `left` are the names of other objects on the way, first come first, at most 50: what conversion leaves behind.
+    After `tensors`, `complete` says whether every tensor was named and read, `persistent` are the persistent ids in
+    the graph.
     """
 
+    is_tensor: Callable[[Node], bool]
+    read: Callable[[Node], T | None]
     most: int
     complete: bool = True
-    left: list[str] = field(default_factory=list)
+    persistent: list[PersistentId] = field(default_factory=list)
     _holders: frozenset[int] = frozenset()
-    _read: dict[int, TorchTensor | None] = field(default_factory=dict)
+    _read: dict[int, T | None] = field(default_factory=dict)
 
-    def tensors(self, root: Node) -> Iterator[Named]:
+    def tensors(self, root: Node) -> Iterator[Named[T]]:
         """Yield at most `most` tensors in the order of the file."""
-        self._holders = _holding_tensors(root)
+        self._holders = self._holding_tensors(root)
         stack: list[tuple[str, int, Node]] = [("", 0, root)]
         yielded = 0
         on_path: list[int] = []
         while stack:
             name, depth, node = stack.pop()
             del on_path[depth:]
-            if is_tensor_call(node):
-                assert isinstance(node, Call)
+            if id(node) not in self._holders:
+                continue
+            if self.is_tensor(node):
                 yielded += 1
                 if yielded > self.most:
                     self.complete = False
                     return
                 yield Named(name=name or _BARE, tensor=self._tensor(node), node=node)
-                continue
-            if id(node) not in self._holders:
                 continue
             # An object that contains itself has no end of names; one is enough.
             if id(node) in on_path:
@@ -66,48 +70,54 @@ class Naming:
                 self.complete = False
                 continue
             on_path.append(id(node))
-            inner = [(f"{name}.{key}" if name else key, depth + 1, item) for key, item in _items(node)
-                     if id(item) in self._holders]  # fmt: skip
+            inner = [
+                (f"{name}.{key}" if name else key, depth + 1, item)
+                for key, item in _items(node)
+                if id(item) in self._holders
+            ]
             stack.extend(reversed(inner))
 
-    def _tensor(self, node: Call) -> TorchTensor | None:
+    def _tensor(self, node: Node) -> T | None:
         key = id(node)
         if key not in self._read:
-            self._read[key] = read_tensor(node)
+            self._read[key] = self.read(node)
         tensor = self._read[key]
         if tensor is None:
             self.complete = False
         return tensor
 
+    def _holding_tensors(self, root: Node) -> frozenset[int]:
+        """Return the ids of the tensors and of all nodes from which one can be reached. Linear in the graph.
 
-def _holding_tensors(root: Node) -> frozenset[int]:
-    """Return the ids of all nodes from which a tensor can be reached, and of the tensors. Linear in the graph.
-
-    Without it, a few lists that hold one another twice each would be gone through a million times.
-    """
-    parents: dict[int, list[int]] = {}
-    seen: set[int] = set()
-    found: list[int] = []
-    stack: list[Node] = [root]
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if is_tensor_call(node):
-            found.append(id(node))
-            continue
-        for child in _children(node):
-            parents.setdefault(id(child), []).append(id(node))
-            if id(child) not in seen:
-                stack.append(child)
-    holders = set(found)
-    while found:
-        for parent in parents.get(found.pop(), ()):
-            if parent not in holders:
-                holders.add(parent)
-                found.append(parent)
-    return frozenset(holders)
+        Without it, a few lists that hold one another twice each would be gone through a million times.
+        """
+        parents: dict[int, list[int]] = {}
+        seen: set[int] = set()
+        found: list[int] = []
+        stack: list[Node] = [root]
+        while stack:
+            node = stack.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, PersistentId):
+                self.persistent.append(node)
+            inside = self.is_tensor(node)
+            if inside:
+                found.append(id(node))
+            for child in _children(node):
+                # A tensor in a tensor (a parameter's data) has no name of its own.
+                if not inside:
+                    parents.setdefault(id(child), []).append(id(node))
+                if id(child) not in seen:
+                    stack.append(child)
+        holders = set(found)
+        while found:
+            for parent in parents.get(found.pop(), ()):
+                if parent not in holders:
+                    holders.add(parent)
+                    found.append(parent)
+        return frozenset(holders)
 
 
 _LEAVES = (str, int, float, bytes, type(None), Global)
@@ -128,6 +138,8 @@ def _children(node: Node) -> Iterator[Node]:
         case RawArray():
             yield node.wrapper
             yield node.value
+        case PersistentId():
+            yield node.args
         case _:
             pass
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aibom.components import Tensor, TensorSummary
 from aibom.findings import Rule, Severity
 from aibom.inspectors.pytorch_names import Named
-from aibom.inspectors.torch_tensors import Storage, View
+from aibom.inspectors.torch_tensors import Storage, TorchTensor, View
 
 STORAGE_MISMATCH = Rule(
     id="tensor-out-of-bounds",
@@ -54,9 +54,9 @@ class Count:
 
 
 def summarize(
-    named: Iterable[Named], place: Place, *, complete: Callable[[], bool]
+    named: Iterable[Named[TorchTensor]], place: Place, *, complete: Callable[[], bool]
 ) -> tuple[TensorSummary, list[str], dict[str, Storage]]:
-    """Return the summary, what is wrong with tensors, and the largest claim made on each storage.
+    """Return the summary, what is wrong with tensors, and the storages that tensors look into.
 
     `complete` is asked once all of `named` were taken.
     """
@@ -72,8 +72,9 @@ def summarize(
         offset = length = None
         for view in tensor.views:
             known = storages.setdefault(view.storage.key, view.storage)
-            if view.storage.start + view.storage.length > known.start + known.length:
-                storages[view.storage.key] = view.storage
+            if known.whole != view.storage.whole:
+                faults.append(f"storage {known.key} is said to have {known.whole} and {view.storage.whole} bytes")
+                broken = True
             if not view.fits:
                 broken = True
                 faults.append(f"{item.name} reaches beyond its storage of {view.storage.length} bytes")

@@ -19,15 +19,16 @@ _DENSE, _QUANTIZED, _META = "strided", "quantized", "meta"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """A run of bytes that tensors look into, `length` of them.
+    """A run of bytes that tensors look into, `length` of them, from `start`.
 
-    `start` is a byte offset into the storage `key`: old files may name a part of one.
+    Both are bytes of the storage `key`, which has `whole` bytes: old files may name a part of one.
     """
 
     key: str
-    length: int
+    whole: int
     dtype: Dtype
-    start: int = 0
+    start: int
+    length: int
     device: str = "cpu"
 
 
@@ -76,7 +77,8 @@ class View:
     def fits(self) -> bool:
         """Whether all elements lie in the storage."""
         first, end = self.reach
-        return first >= 0 and self.dtype.bytes_of(end) <= self.storage.length
+        inside = self.storage.start + self.storage.length <= self.storage.whole
+        return inside and first >= 0 and self.dtype.bytes_of(end) <= self.storage.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,8 @@ def storage_of(node: Node) -> Storage | None:
             return None
     if dtype is None or isinstance(key, bool) or type(count) is not int or not 0 <= count < _LARGEST:
         return None
-    start, length = 0, dtype.bytes_of(count)
+    whole = dtype.bytes_of(count)
+    start, length = 0, whole
     match rest:
         case [] | [None]:
             pass
@@ -231,8 +234,9 @@ def storage_of(node: Node) -> Storage | None:
         case _:
             return None
     return Storage(
-        key=str(key), length=length, dtype=dtype, start=start, device=device if isinstance(device, str) else "cpu"
-    )
+        key=str(key), whole=whole, dtype=dtype, start=start, length=length,
+        device=device if isinstance(device, str) else "cpu",
+    )  # fmt: skip
 
 
 def _sizes(node: Node) -> tuple[int, ...] | None:
