@@ -24,6 +24,8 @@ def _in(module: str, function: str = "emit") -> Emitter:
 EMITTERS: Mapping[str, Emitter] = {
     "table": _in("terminal", "to_table"),
     "json": _in("report_json"),
+    "vex": _in("vex"),
+    "sarif": _in("sarif"),
     "cyclonedx": _in("cyclonedx"),
     "cyclonedx-xml": _in("cyclonedx_xml"),
 }

@@ -26,7 +26,11 @@ def check(doc: Json) -> None:
     Raises:
         OutputError: it breaks the official schema of its version or the semantic gate.
     """
-    faults = schema_faults(doc) or semantic_faults(doc)
+    refuse(schema_faults(doc) or semantic_faults(doc))
+
+
+def refuse(faults: list[str]) -> None:
+    """Raise OutputError if there are faults, with the first few of them."""
     if faults:
         more = f" (and {len(faults) - MAX_SHOWN} more)" if len(faults) > MAX_SHOWN else ""
         raise OutputError(
