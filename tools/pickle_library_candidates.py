@@ -9,6 +9,7 @@ that has any is left out and named on stderr. A person reviews the rows before t
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 import pkgutil
@@ -52,6 +53,8 @@ PLACES = (
     ("transformers.debug_utils", "transformers", r"tests"),
     ("transformers.tokenization_utils_base", "transformers", r"tests"),
     ("transformers.utils.generic", "transformers", r"tests"),
+    ("transformers.cache_utils", "transformers", r"tests"),
+    ("transformers.utils.quantization_config", "transformers", r"tests"),
     ("transformers.configuration_utils", "transformers", r"tests"),
     ("transformers.generation.configuration_utils", "transformers", r"tests"),
     ("accelerate.state", "accelerate", r"tests"),
@@ -129,16 +132,18 @@ def main() -> None:
             continue
         source = f"{distribution} {importlib.import_module(place.partition('.')[0]).__version__}"
         for module, members in sorted(by_module.items()):
-            safe = []
+            safe: dict[str, list[str]] = {"call": [], "construct": []}
             for cls in sorted(members, key=lambda cls: cls.__qualname__):
                 if "<locals>" in cls.__qualname__ or re.search(r"[^\w.]", cls.__qualname__):
                     continue
                 if why := acts(cls):
                     print(f"# {module}.{cls.__qualname__} left out: {why}", file=sys.stderr)
                     continue
-                safe.append(cls.__qualname__)
-            if safe:
-                print(f"{module},{' '.join(safe)},safe,construct,,,{source}")
+                # Members of enumerations are pickled as calls of the class with the value.
+                safe["call" if issubclass(cls, enum.Enum) else "construct"].append(cls.__qualname__)
+            for role, names in safe.items():
+                if names:
+                    print(f"{module},{' '.join(names)},safe,{role},,,{source}")
 
 
 if __name__ == "__main__":

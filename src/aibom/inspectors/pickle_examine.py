@@ -86,7 +86,6 @@ def _examine(
         examined = _examine(file, source, limits, depth=depth + 1)
         shift = content.offset if isinstance(content, Blob) else call.offset
         inner.append(_moved(file, examined, shift))
-        judge.note(rules.NESTED, "loads a pickle that it holds as bytes", call.offset)
         return bool(examined.ends or examined.imports)
 
     judge = Judge(lambda blob: data.read_at(blob.offset, blob.length), nested)

@@ -259,3 +259,6 @@ _FUNCTIONS: Mapping[str, Callable[..., object]] = {
     "builtins.bytes.fromhex": bytes.fromhex,
     "zlib.decompress": _inflate,
 }
+
+FOLDABLE = frozenset(_FUNCTIONS)
+"""Functions whose calls `fold` may be able to evaluate."""

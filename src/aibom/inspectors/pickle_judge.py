@@ -1,152 +1,61 @@
-"""Judge what a pickle does with what it imports: the walk's events become imports and findings."""
+"""Judge what a pickle does with what it imports, event by event, as the walk tells it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aibom.components import Import, Use, Verdict
+from aibom.components import Import, Use
 from aibom.files import RepoFile
 from aibom.findings import Finding, Rule, Severity
 from aibom.inspectors import pickle_rules as rules
-from aibom.inspectors.pickle_fold import CannotFoldError, Computed, Reader, fold
+from aibom.inspectors.pickle_fold import FOLDABLE, CannotFoldError, Computed, Reader, fold
 from aibom.inspectors.pickle_globals import Effect, Entry, GlobalTable, Role, Standing, global_table, modern_name
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, How, Node, PersistentId, SetOf, Unknown
-from aibom.inspectors.pickle_words import CAN, LOADING, LONG, call_text, name_text, value_text
+from aibom.inspectors.pickle_records import Noted, Record, record_findings
+from aibom.inspectors.pickle_words import LONG, call_text, name_text, value_text
 
-_USES = tuple(Use)
-_RANK = {use: rank for rank, use in enumerate(_USES)}
-_ROLE_FOR = {
-    Role.REFERENCE: 0,
-    Role.CONSTRUCT: _RANK[Use.STATE_SET],
-    Role.CALL: _RANK[Use.CALLED],
-    Role.JUDGED: _RANK[Use.CALLED],
-}
 # What the unpickler itself looks up on an instance: state that puts something callable there makes it run.
-_LOOKED_UP = frozenset({"__setstate__", "append", "extend", "add", "__class__", "__dict__"})
-# Attribute steps that lead out of an object to the interpreter.
-_STEPS_OUT = frozenset({
-    "__globals__", "__builtins__", "__subclasses__", "__class__", "__bases__", "__base__", "__mro__", "mro", "__dict__",
-    "__getattribute__", "__code__", "__import__", "__loader__", "__spec__", "__self__", "__func__", "__closure__",
-    "__init_subclass__", "f_globals", "f_locals", "gi_frame", "tb_frame", "_module", "modules", "__reduce__",
-    "__reduce_ex__", "__init__", "__call__", "__get__", "__wrapped__", "__defaults__", "__kwdefaults__", "func_globals",
+_LOOKED_UP = frozenset({"__setstate__", "append", "extend", "add", "__class__", "__dict__", "__setitem__"})
+# Attribute steps that lead out of an object to the interpreter, besides every name that begins with `__`.
+_STEPS_OUT = frozenset(
+    {"mro", "f_globals", "f_locals", "f_builtins", "gi_frame", "tb_frame", "func_globals", "modules"}
+)
+# A module of the library under another module's name (`logging.os`, `random._os`) is a way around lists of names.
+_ELSEWHERE = frozenset({
+    "os", "sys", "subprocess", "builtins", "importlib", "shutil", "ctypes", "posix", "nt", "socket", "pickle",
+    "marshal", "runpy", "pty", "eval", "exec", "system", "popen", "import", "imp", "pkgutil", "io", "codeop",
 })  # fmt: skip
+_PURE_ROOTS = frozenset({"builtins", "_codecs", "codecs", "operator", "_operator", "base64", "binascii", "zlib"})
+_NESTED_LOADS = frozenset({
+    "pickle.loads", "_pickle.loads", "dill.loads", "dill._dill.loads", "cloudpickle.loads",
+    "cloudpickle.cloudpickle.loads", "torch.storage._load_from_bytes",
+})  # fmt: skip
+_PYTHON2_PROTOCOLS = 3
 _DEPTH = 16
-
-
-@dataclass(slots=True)
-class _Record:
-    """What one global is used for over the whole file."""
-
-    module: str
-    name: str
-    entry: Entry | None
-    offset: int
-    use: Use = Use.REFERENCED
-    call: Call | None = None
-    count: int = 0
-    times: int = 0
-
-
-@dataclass(slots=True)
-class _Noted:
-    """A finding that may come many times in one file."""
-
-    rule: Rule
-    message: str
-    offset: int
-    severity: Severity | None = None
-    evidence: tuple[str, ...] = ()
-    times: int = 1
+_REACHES_OUT = Entry(standing=Standing.DANGEROUS, effect=Effect.ATTRIBUTE, reason="leads into the interpreter")
+_PART_OF_KNOWN = Entry(standing=Standing.FAMILY)
 
 
 @dataclass(slots=True)
 class Judge:
-    """Hears a walk. `nested` examines a pickle that the stream loads from bytes it holds."""
+    """Hears a walk. `nested` examines a pickle that the stream loads from bytes it holds; False if it can't."""
 
     read: Reader
     nested: Callable[[Node, Call], bool]
     table: GlobalTable = field(default_factory=global_table)
-    _records: dict[tuple[str, str], _Record] = field(default_factory=dict)
-    _noted: dict[tuple[str, str], _Noted] = field(default_factory=dict)
-    _registered: dict[int, Global] = field(default_factory=dict)
+    _records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    _noted: dict[tuple[str, str], Noted] = field(default_factory=dict)
+    _registered: dict[int, tuple[str, str]] = field(default_factory=dict)
 
-    # --- events -------------------------------------------------------------------------------------------------------
+    def imports(self, file: RepoFile) -> tuple[Import, ...]:
+        """Return every import with its strongest use, in the order in which they were first seen."""
+        return tuple(record.to_import(file) for record in self._records.values())
 
-    def imported(self, node: Global, protocol: int) -> Global:
-        """Record an import; Python 2 names are mapped where the unpickler would."""
-        if isinstance(node.module, Computed) or isinstance(node.name, Computed):
-            shown = name_text(node.path)
-            self.note(
-                rules.OBFUSCATED,
-                f"imports {shown} under a name that it computes",
-                node.offset,
-                severity=self._hidden(node),
-            )
-        module, name = modern_name(node.module, node.name)
-        if (module, name) != (node.module, node.name) and (protocol < 3 or self._worse(module, name, node)):
-            node.module, node.name = module, name
-        return self._record(node)
-
-    def computed(self, module: Node, name: Node, offset: int) -> Node:
-        """Record an import whose name can't be told."""
-        what = f"{value_text(module)}, {value_text(name)}"
-        self.note(
-            rules.OBFUSCATED,
-            "imports something under a name that can't be told from the file",
-            offset,
-            evidence=(what,),
-        )
-        return Unknown("an import by a computed name", offset)
-
-    def called(self, call: Call) -> Node:
-        """Judge a call and return its result."""
-        return self._call(call, call.callee, call.args, _DEPTH)
-
-    def built(self, target: Node, state: Node, offset: int) -> None:
-        """Judge the setting of state."""
-        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, Dict):
-                self._check_state(part, offset)
-        match target:
-            case Global():
-                self._use(target, Use.STATE_SET)
-                self.note(rules.STATE_HOOK, f"sets attributes on the imported {name_text(target.path)}", offset)
-            case Call(callee=Global() as cls):
-                self._construct(self._made_class(target) or cls, state_set=True)
-            case Unknown() | PersistentId():
-                self.note(rules.UNKNOWN_CALL, "sets the state of an object that the file does not tell", offset)
-
-    def extended(self, target: Node, method: str, items: list[Node], offset: int) -> None:
-        """Judge the call of a method that adds elements."""
-        match target:
-            case Global():
-                self._called_global(
-                    target, f"{target.path}.{method}", Call(target, tuple(items), None, How.METHOD, offset)
-                )
-            case Unknown() | PersistentId():
-                self.note(rules.UNKNOWN_CALL, f"calls {method} of an object that the file does not tell", offset)
-            case Call(callee=Global() as cls):
-                self._construct(self._made_class(target) or cls, state_set=True)
-
-    def persistent(self, node: PersistentId) -> None:
-        """Judge what the loader is asked for."""
-        match node.args:
-            case ("module", Global(), *_):
-                # torch's legacy format: the loader compares the class's source with the stored text, no more.
-                return
-
-    def extension(self, code: int, offset: int) -> Node:
-        """Resolve an extension code that the stream itself has registered; any other can't be told."""
-        if code in self._registered:
-            known = self._registered[code]
-            return self._record(Global(known.module, known.name, offset))
-        self.note(rules.EXTENSION_CODE, f"imports extension code {code}", offset)
-        return Unknown(f"extension code {code}", offset)
-
-    def odd(self, message: str, offset: int) -> None:
-        """Record a contradiction in the stream."""
-        self.note(rules.MALFORMED, message, offset)
+    def findings(self, file: RepoFile) -> list[Finding]:
+        """Return one finding for each cause."""
+        noted = [noted.to_finding(file) for noted in self._noted.values()]
+        return record_findings(file, self._records.values()) + noted
 
     def note(
         self, rule: Rule, message: str, offset: int, *, severity: Severity | None = None, evidence: tuple[str, ...] = ()
@@ -155,87 +64,134 @@ class Judge:
         if known := self._noted.get((rule.id, message)):
             known.times += 1
         else:
-            self._noted[rule.id, message] = _Noted(rule, message, offset, severity, evidence)
+            self._noted[rule.id, message] = Noted(rule, message, offset, severity, evidence)
 
-    # --- judging ------------------------------------------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------------------------------
 
-    def _worse(self, module: str, name: str, node: Global) -> bool:
-        entry = self.table.find(module, name)
-        return (
-            entry is not None and entry.standing is Standing.DANGEROUS and not self.table.find(node.module, node.name)
-        )
-
-    def _hidden(self, node: Global) -> Severity:
-        entry = self._entry(node.module, node.name)
-        return Severity.HIGH if entry and entry.standing is Standing.SAFE else Severity.CRITICAL
-
-    def _record(self, node: Global) -> Global:
-        key = (node.module, node.name)
-        record = self._records.get(key)
-        if record is None:
-            record = self._records[key] = _Record(*key, self._entry(*key), node.offset)
-        record.count += 1
+    def imported(self, node: Global, protocol: int) -> Global:
+        """Record an import; Python 2 names are mapped where the unpickler would."""
+        if isinstance(node.module, Computed) or isinstance(node.name, Computed):
+            self._hidden(node)
+        module, name = modern_name(node.module, node.name)
+        if (module, name) != (node.module, node.name) and (
+            protocol < _PYTHON2_PROTOCOLS or self._dangerous(module, name)
+        ):
+            node.module, node.name = module, name
+        self._record(node)
         return node
+
+    def computed(self, module: Node, name: Node, offset: int) -> Node:
+        """Record an import whose name can't be told."""
+        what = f"{value_text(module)}, {value_text(name)}"
+        message = "imports something under a name that can't be told from the file"
+        self.note(rules.OBFUSCATED, message, offset, evidence=(what,))
+        return Unknown("an import by a computed name", offset)
+
+    def called(self, call: Call) -> Node:
+        """Judge a call and return its result."""
+        for arg in call.args if isinstance(call.args, tuple | list) else ():
+            if isinstance(arg, Global) and arg.name.endswith("__dict__") and not self._rebuilds_code(call.callee):
+                message = f"hands {name_text(arg.path)} on, through which anything can be reached"
+                self.note(rules.DANGEROUS_IMPORT, message, call.offset)
+        return self._call(call, call.callee, call.args, _DEPTH)
+
+    def _rebuilds_code(self, callee: Node) -> bool:
+        entry = self._record(callee).entry if isinstance(callee, Global) else None
+        return entry is not None and entry.effect is Effect.EMBEDDED
+
+    def built(self, target: Node, state: Node, offset: int) -> None:
+        """Judge the setting of state."""
+        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+            if isinstance(part, Dict):
+                self._check_state(part, offset)
+        match target:
+            case Global():
+                self._record(target).use_as(Use.STATE_SET)
+                self.note(rules.STATE_HOOK, f"sets attributes on the imported {name_text(target.path)}", offset)
+            case Call() | PersistentId(args=("module", Global(), *_)):
+                self._constructed(target)
+            case Unknown() | PersistentId():
+                self.note(rules.UNKNOWN_CALL, "sets the state of an object that the file does not tell", offset)
+
+    def extended(self, target: Node, method: str, items: list[Node], offset: int) -> None:
+        """Judge the call of a method that adds elements."""
+        match target:
+            case Global():
+                path = Global(target.module, f"{target.name}.{method}", offset)
+                self._record(target).use_as(Use.CALLED, Call(path, tuple(items), None, How.METHOD, offset))
+            case Call():
+                self._constructed(target)
+            case Unknown() | PersistentId():
+                self.note(rules.UNKNOWN_CALL, f"calls {method} of an object that the file does not tell", offset)
+
+    def persistent(self, node: PersistentId) -> None:
+        """Judge what the loader is asked for: the loader decides what it is, so nothing follows from the file."""
+
+    def extension(self, code: int, offset: int) -> Node:
+        """Resolve an extension code that the stream itself has registered; any other can't be told."""
+        self.note(rules.EXTENSION_CODE, f"imports extension code {code}", offset)
+        if code in self._registered:
+            return self.imported(Global(*self._registered[code], offset), _PYTHON2_PROTOCOLS)
+        return Unknown(f"extension code {code}", offset)
+
+    def odd(self, message: str, offset: int) -> None:
+        """Record a contradiction in the stream."""
+        self.note(rules.MALFORMED, message, offset)
+
+    # --- imports ------------------------------------------------------------------------------------------------------
+
+    def _dangerous(self, module: str, name: str) -> bool:
+        entry = self._entry(module, name)
+        return entry is not None and entry.standing is Standing.DANGEROUS
+
+    def _hidden(self, node: Global) -> None:
+        entry = self._entry(*modern_name(node.module, node.name))
+        severity = Severity.HIGH if entry and entry.standing is Standing.SAFE else Severity.CRITICAL
+        message = f"imports {name_text(node.path)} under a name that it puts together"
+        self.note(rules.OBFUSCATED, message, node.offset, severity=severity)
+
+    def _record(self, node: Global) -> Record:
+        key = (node.module, node.name)
+        if key not in self._records:
+            self._records[key] = Record(*key, self._entry(*key), node.offset)
+        return self._records[key]
 
     def _entry(self, module: str, name: str) -> Entry | None:
         """Look a name up; a dotted one is followed step by step."""
-        entry = self.table.find(module, name)
-        if "." not in name or (entry and (module, name) in self.table.exact):
-            return entry
+        found = self.table.exact.get((module, name))
+        if found:
+            return found
         steps = name.split(".")
-        for count in range(1, len(steps) + 1):
-            head, tail = ".".join(steps[:count]), steps[count - 1]
-            found = self.table.exact.get((module, head))
-            if found and found.standing is Standing.DANGEROUS:
-                return found
-            if tail in _STEPS_OUT or tail.startswith("__"):
-                return Entry(
-                    standing=Standing.DANGEROUS, effect=Effect.ATTRIBUTE, reason="reaches into the interpreter"
-                )
+        entry = self.table.find(module, steps[0])
+        for count, step in enumerate(steps, 1):
+            known = self.table.exact.get((module, ".".join(steps[:count])))
+            if known and known.standing is Standing.DANGEROUS:
+                return known
+            if count == len(steps) > 1 and step == "__new__":
+                return _safe_to_make(entry)
+            if (count > 1 and (step in _STEPS_OUT or step.startswith("__"))) or step in {"__builtins__", "__loader__"}:
+                return _REACHES_OUT
+            if known is None and step.strip("_") in _ELSEWHERE and entry and entry.standing is not Standing.DANGEROUS:
+                return _REACHES_OUT
             # A module's attribute may be another module: `logging` `os.system` is `os.system`.
-            for start in range(count):
-                path = ".".join(steps[start : count - 1])
-                through = self.table.find(path, tail) if path else None
-                if through and through.standing is Standing.DANGEROUS:
-                    return through
-        if (entry and entry.standing is Standing.DANGEROUS) or entry is None:
-            return entry
-        # A method or nested class of something known: not looked at itself.
-        return entry if entry.standing is not Standing.SAFE else Entry(standing=Standing.FAMILY)
+            through = self.table.find(".".join(steps[: count - 1]), step) if count > 1 else None
+            if through and through.standing is Standing.DANGEROUS:
+                return through
+        if len(steps) > 1 and entry and entry.standing is Standing.SAFE:
+            return _PART_OF_KNOWN
+        return entry
 
-    def _use(self, node: Global, use: Use, call: Call | None = None) -> _Record:
-        record = self._records[node.module, node.name]
-        if use is Use.CALLED:
-            record.times += 1
-        if _RANK[use] > _RANK[record.use]:
-            record.use = use
-            record.call = call
-        return record
+    # --- calls --------------------------------------------------------------------------------------------------------
 
-    def _made_class(self, call: Call) -> Global | None:
-        """Name the class of the object that a call makes, where the callee is a helper that makes it."""
-        match call:
-            case Call(
-                callee=Global(module="copyreg", name="_reconstructor" | "__newobj__" | "__newobj_ex__"),
-                args=(Global() as cls, *_),
-            ):
-                return cls
-        return None
-
-    def _construct(self, cls: Global, *, state_set: bool = False) -> None:
-        if (cls.module, cls.name) in self._records:
-            self._use(cls, Use.STATE_SET if state_set else Use.CONSTRUCTED)
-
-    def _called_global(self, node: Global, path: str, call: Call) -> None:
-        record = self._use(node, Use.CALLED, call)
-        if call.how is How.METHOD and record.call is call:
-            record.call = Call(
-                Global(path.rpartition(".")[0], path.rpartition(".")[2], call.offset),
-                call.args,
-                None,
-                How.METHOD,
-                call.offset,
-            )
+    def _constructed(self, made: Node) -> None:
+        """An object got state or elements: a method of its class ran."""
+        match made:
+            case Call(callee=PersistentId(args=("module", Global() as cls, *_))):
+                self._record(cls).use_as(Use.STATE_SET)
+            case Call(callee=Global(module="copyreg"), args=(Global() as cls, *_)):
+                self._record(cls).use_as(Use.STATE_SET)
+            case Call(callee=Global() as cls):
+                self._record(cls).use_as(Use.STATE_SET)
 
     def _call(self, call: Call, callee: Node, args: Node, depth: int) -> Node:
         if depth == 0:
@@ -243,251 +199,167 @@ class Judge:
             return call
         match callee:
             case Global():
-                entry = self._records[callee.module, callee.name].entry
-                if entry and entry.role is Role.JUDGED:
-                    return self._judged(call, callee, args, depth)
-                if call.how is How.NEW:
-                    self._construct(callee)
-                    return call
-                self._use(callee, Use.CALLED, call)
-                if (entry and entry.standing is Standing.SAFE) or (callee.module.partition(".")[0] in _PURE_ROOTS):
-                    return self._folded(call)
+                return self._call_global(call, callee, args, depth)
             case Call():
                 return self._call_result(call, callee, args, depth)
+            case PersistentId(args=("module", Global() as cls, *_)):
+                # torch's legacy format wraps classes so, to compare their source with the stored one.
+                return self._call_global(call, cls, args, depth)
             case Unknown() | PersistentId():
+                shown = (call_text("?", args, longest=LONG),)
                 self.note(
-                    rules.UNKNOWN_CALL,
-                    "calls something that the file does not tell",
-                    call.offset,
-                    evidence=(call_text("?", args),),
+                    rules.UNKNOWN_CALL, "calls something that the file does not tell", call.offset, evidence=shown
                 )
-            case _:
-                # Constants and containers can't be called: the load ends here with a TypeError.
-                pass
+        # Constants and containers can't be called: the load ends here with a TypeError.
         return call
 
-    def _folded(self, call: Call) -> Node:
-        try:
-            return fold(call, self.read)
-        except CannotFoldError:
+    def _call_global(self, call: Call, callee: Global, args: Node, depth: int) -> Node:
+        record = self._record(callee)
+        entry = record.entry
+        if entry and entry.role is Role.JUDGED:
+            record.use_as(Use.CALLED, call)
+            return self._judged(call, callee, args, depth)
+        if call.how is How.NEW:
+            record.use_as(Use.CONSTRUCTED)
+            # NEWOBJ refuses what is no class, but INST and OBJ call it: a known function is called either way.
+            if entry and entry.standing is Standing.DANGEROUS:
+                record.use_as(Use.CALLED, call)
             return call
+        shown = call if callee is call.callee else Call(callee, args, None, How.CALL, call.offset)
+        record.use_as(Use.CALLED, shown)
+        path = callee.path
+        if entry and entry.role is Role.CALL and path not in FOLDABLE:
+            callee.settled = True
+            return call
+        return self._folded(shown, call) if callee.module.partition(".")[0] in _PURE_ROOTS else call
+
+    def _folded(self, pure: Call, otherwise: Call) -> Node:
+        try:
+            return fold(pure, self.read)
+        except CannotFoldError:
+            return otherwise
 
     def _call_result(self, call: Call, callee: Call, args: Node, depth: int) -> Node:
         """Judge the call of what another call gave."""
         given = args if isinstance(args, tuple) else ()
         name = callee.callee.name if isinstance(callee.callee, Global) else ""
+        folded = self._folded(Call(callee, args, None, How.CALL, call.offset), call)
+        if folded is not call:
+            return folded
         match name, callee.args:
             case ("attrgetter", tuple() as names):
-                for path in names:
-                    result = self._attribute(given[0] if given else None, path, call)
-                return result if len(names) == 1 else call
+                results = [self._attribute(given[0] if given else None, path, call) for path in names]
+                return results[0] if len(results) == 1 else tuple(results)
             case ("methodcaller", (method, *rest)):
-                folded = self._folded(call)
-                if folded is not call:
-                    return folded
                 bound = self._attribute(given[0] if given else None, method, call)
                 return self._call(call, bound, tuple(rest), depth - 1)
             case ("itemgetter", tuple()):
-                return self._folded(call)
+                return call
             case ("partial", tuple() as first) if first or callee.state:
                 inner, bound_args = _partial_parts(callee)
-                folded = self._folded(call)
-                return folded if folded is not call else self._call(call, inner, (*bound_args, *given), depth - 1)
-            case ("getattr", (receiver, str(), *_)) if isinstance(receiver, str | bytes | Blob):
-                folded = self._folded(call)
-                if folded is call:
-                    self.note(
-                        rules.OBFUSCATED,
-                        "calls a method of a text to compute a value",
-                        call.offset,
-                        severity=Severity.HIGH,
-                    )
-                return folded
+                return self._call(call, inner, (*bound_args, *given), depth - 1)
+            case ("getattr", (str() | bytes() | Blob(), str(), *_)):
+                message = "calls a method of a text to compute a value"
+                self.note(rules.OBFUSCATED, message, call.offset, severity=Severity.HIGH)
+                return call
         what = name_text(callee.callee.path) if isinstance(callee.callee, Global) else "another call"
-        self.note(
-            rules.UNKNOWN_CALL,
-            f"calls the result of {what}",
-            call.offset,
-            evidence=(call_text("result", args, longest=LONG),),
-        )
+        shown = (call_text("result", args, longest=LONG),)
+        self.note(rules.UNKNOWN_CALL, f"calls the result of {what}", call.offset, evidence=shown)
         return call
 
     def _attribute(self, owner: Node, name: Node, call: Call) -> Node:
-        """Judge the fetching of an attribute by name; returns what is known of it."""
+        """Judge the fetching of an attribute by name; return what is known of it."""
         if not isinstance(name, str):
-            self.note(
-                rules.OBFUSCATED, "fetches an attribute under a name that can't be told from the file", call.offset
-            )
+            message = "fetches an attribute under a name that can't be told from the file"
+            self.note(rules.OBFUSCATED, message, call.offset)
             return Unknown("an attribute of unknown name", call.offset)
-        match owner:
-            case Global():
-                return self.imported(Global(owner.module, f"{owner.name}.{name}", call.offset), 4)
-            case str() | bytes() | Blob() | None | int() | float() | list() | tuple() | Dict() | SetOf() if (
-                not name.startswith("__")
-            ):
-                return call
+        if isinstance(owner, Global):
+            return self.imported(Global(owner.module, f"{owner.name}.{name}", call.offset), _PYTHON2_PROTOCOLS)
         if any(step in _STEPS_OUT or step.startswith("__") for step in name.split(".")):
-            self.note(
-                rules.DANGEROUS_IMPORT,
-                f"fetches the attribute {value_text(name)}, which leads into the interpreter",
-                call.offset,
-            )
+            message = f"fetches the attribute {value_text(name)}, which leads into the interpreter"
+            self.note(rules.DANGEROUS_IMPORT, message, call.offset)
         return call
 
     def _judged(self, call: Call, callee: Global, args: Node, depth: int) -> Node:
         """Judge callables that are as harmless as their arguments."""
         given = args if isinstance(args, tuple) else ()
-        self._use(callee, Use.CALLED, call)
         match callee.path, given:
-            case ("builtins.getattr", (owner, name, *_)):
+            case "builtins.getattr", (owner, name, *_):
                 return self._attribute(owner, name, call)
-            case ("copyreg._reconstructor", (Global() as cls, base, *_)):
-                self._construct(cls, state_set=True)
-                if isinstance(base, Global):
-                    self._construct(base)
-            case (("copyreg.__newobj__" | "copyreg.__newobj_ex__"), (Global() as cls, *_)):
-                self._construct(cls)
-            case (("builtins.map" | "builtins.filter" | "functools.reduce" | "itertools.starmap"), (function, *rest)):
-                if isinstance(function, Global | Call):
-                    self._call(Call(function, (), None, How.CALL, call.offset), function, tuple(rest), depth - 1)
-            case ("copyreg.add_extension", (str(module), str(name), int(code))):
-                self._registered[code] = Global(module, name, call.offset)
-                self.note(
-                    rules.EXTENSION_CODE,
-                    f"registers extension code {code} for {name_text(f'{module}.{name}')}",
-                    call.offset,
-                )
-            case (_, (Blob() | bytes() as content, *_)) if callee.path in _NESTED_LOADS:
+            case (("numpy.core._ufunc_reconstruct" | "numpy._core._ufunc_reconstruct"), (module, name)):
+                if isinstance(module, str) and isinstance(name, str):
+                    return self.imported(Global(module, name, call.offset), _PYTHON2_PROTOCOLS)
+                return self.computed(module, name, call.offset)
+            case (
+                ("builtins.map" | "builtins.filter" | "builtins.apply" | "functools.reduce" | "_functools.reduce"),
+                (function, *rest),
+            ):
+                self._call(call, function, tuple(rest), depth - 1)
+            case (
+                ("torch._tensor._rebuild_from_type" | "torch._tensor._rebuild_from_type_v2"),
+                (function, cls, inner, *_),
+            ):
+                if isinstance(cls, Global):
+                    self._record(cls).use_as(Use.STATE_SET)
+                self._call(call, function, inner, depth - 1)
+            case "jax._src.array._reconstruct_array", (function, inner, *_):
+                self._call(call, function, inner, depth - 1)
+            case (("operator.call" | "_operator.call"), (function, *rest)):
+                self._call(call, function, tuple(rest), depth - 1)
+            case (
+                ("operator.setitem" | "_operator.setitem" | "operator.delitem" | "_operator.delitem"),
+                (target, *rest),
+            ):
+                self.extended(target, "__setitem__", rest, call.offset)
+            case "builtins.setattr", (target, name, value, *_):
+                self._set_attribute(target, name, value, call)
+            case (("dill._dill._load_type" | "cloudpickle.cloudpickle._builtin_type"), (str(name), *_)):
+                if name in {"CodeType", "FunctionType", "LambdaType", "ModuleType", "MethodType"}:
+                    return self.imported(Global("types", name, call.offset), _PYTHON2_PROTOCOLS)
+            case "builtins.type", (_, _, *_):
+                shown = (call_text("type", args, longest=LONG),)
+                self.note(rules.UNKNOWN_CALL, "makes a class of its own", call.offset, evidence=shown)
+            case "copyreg.add_extension", (str(module), str(name), int(code)):
+                self._registered[code] = (module, name)
+                path = name_text(f"{module}.{name}")
+                self.note(rules.EXTENSION_CODE, f"registers extension code {code} for {path}", call.offset)
+            case _, (content, *_) if callee.path in _NESTED_LOADS:
                 if not self.nested(content, call):
-                    self.note(
-                        rules.DANGEROUS_IMPORT,
-                        f"calls {callee.path} on bytes that could not be read as a pickle",
-                        call.offset,
-                    )
-            case _ if callee.path in _NESTED_LOADS:
-                self.note(rules.DANGEROUS_IMPORT, f"calls {callee.path} on something that can't be told", call.offset)
+                    message = f"calls {callee.path} on something that could not be looked at"
+                    self.note(rules.DANGEROUS_IMPORT, message, call.offset)
+                elif callee.module != "torch.storage":
+                    self.note(rules.NESTED, "loads a pickle that it holds as bytes", call.offset)
+            case path, (Global() as cls, *rest) if path.startswith(("copyreg.", "sklearn.", "pandas.")):
+                use = Use.STATE_SET if len(rest) > 1 else Use.CONSTRUCTED
+                self._record(cls).use_as(use)
+                if path == "copyreg._reconstructor" and rest and isinstance(rest[0], Global):
+                    self._record(rest[0]).use_as(Use.CONSTRUCTED)
+            case path, (function, *rest) if path.startswith("itertools."):
+                self._call(call, function, tuple(rest), depth - 1)
         return call
+
+    def _set_attribute(self, target: Node, name: Node, value: Node, call: Call) -> None:
+        if isinstance(target, Call) and name in {"__qualname__", "__module__", "__doc__", "__name__"}:
+            return
+        shown = f"setattr({value_text(target)}, {value_text(name)}, {value_text(value)})"
+        self.note(rules.DANGEROUS_IMPORT, f"calls {shown}; loading this file changes the running program", call.offset)
 
     def _check_state(self, state: Dict, offset: int) -> None:
         for key, value in zip(state.items[::2], state.items[1::2], strict=False):
             if (
                 isinstance(key, str)
-                and (key in _LOOKED_UP)
-                and isinstance(value, Global | Call | Unknown | PersistentId | Dict)
-                and not (key == "__dict__" and isinstance(value, Dict))
+                and key in _LOOKED_UP
+                and isinstance(value, Global | Call | Unknown | PersistentId | SetOf)
             ):
-                self.note(rules.STATE_HOOK, f"sets {value_text(key)} of an object to {value_text(value)}", offset)
+                message = f"sets {value_text(key)} of an object to {value_text(value)}"
+                self.note(rules.STATE_HOOK, message, offset)
 
-    # --- results ------------------------------------------------------------------------------------------------------
 
-    def imports(self, file: RepoFile) -> tuple[Import, ...]:
-        """Return every import with its strongest use, in the order in which they were first seen."""
-        return tuple(
-            Import(
-                module=name_text(record.module),
-                name=name_text(record.name),
-                use=record.use,
-                verdict=self._verdict(record),
-                location=file.at(offset=record.offset),
-            )
-            for record in self._records.values()
-        )
-
-    def _verdict(self, record: _Record) -> Verdict:
-        match record.entry:
-            case Entry(standing=Standing.SAFE, role=role) if role and _RANK[record.use] <= _ROLE_FOR[role]:
-                return Verdict.SAFE
-            case Entry(standing=Standing.DANGEROUS):
-                return Verdict.DANGEROUS
-        return Verdict.UNKNOWN
-
-    def findings(self, file: RepoFile) -> list[Finding]:
-        """Return one finding for each cause."""
-        found = []
-        family: list[_Record] = []
-        for record in self._records.values():
-            match self._verdict(record):
-                case Verdict.DANGEROUS:
-                    found.append(self._dangerous(file, record))
-                case Verdict.UNKNOWN:
-                    if record.use is Use.CALLED:
-                        found.append(self._unknown_call(file, record))
-                    elif record.entry is not None and record.entry.standing is not Standing.STDLIB:
-                        family.append(record)
-                    else:
-                        found.append(self._unknown_import(file, record))
-        if family:
-            names = [name_text(f"{record.module}.{record.name}") for record in family]
-            found.append(
-                Finding.of(
-                    rules.UNKNOWN_IMPORT,
-                    f"uses {len(names)} classes of known libraries that are not listed one by one: {', '.join(names[:3])}"
-                    + (" …" if len(names) > 3 else ""),
-                    file.at(offset=family[0].offset),
-                    severity=Severity.INFO,
-                    evidence=tuple(names[:100]),
-                )
-            )
-        for noted in self._noted.values():
-            message = noted.message if noted.times == 1 else f"{noted.message} ({noted.times} times)"
-            found.append(
-                Finding.of(
-                    noted.rule, message, file.at(offset=noted.offset), severity=noted.severity, evidence=noted.evidence
-                )
-            )
-        return found
-
-    def _dangerous(self, file: RepoFile, record: _Record) -> Finding:
-        path = name_text(f"{record.module}.{record.name}")
-        assert record.entry is not None
-        effect = record.entry.effect or Effect.CODE
-        rule = rules.EMBEDDED_CODE if effect is Effect.EMBEDDED else rules.DANGEROUS_IMPORT
-        evidence = (record.entry.reason,) if record.entry.reason else ()
-        if record.call is None:
-            return Finding.of(rule, f"imports {path}, {CAN[effect]}", file.at(offset=record.offset), evidence=evidence)
-        if record.call.how is How.METHOD and isinstance(record.call.callee, Global):
-            path = name_text(record.call.callee.path)
-        message = f"calls {call_text(path, record.call.args)}; {LOADING[effect]}"
-        if record.times > 1:
-            message += f" ({record.times} calls)"
-        full = call_text(path, record.call.args, longest=LONG)
-        return Finding.of(rule, message, file.at(offset=record.call.offset), evidence=(full, *evidence))
-
-    def _unknown_call(self, file: RepoFile, record: _Record) -> Finding:
-        path = name_text(f"{record.module}.{record.name}")
-        assert record.call is not None
-        match record.entry:
-            case None:
-                why = "a package that is not known"
-            case Entry(standing=Standing.STDLIB):
-                why = "a part of Python's standard library that is not known to be harmless"
-            case Entry(standing=Standing.SAFE):
-                why = "something that is harmless only when it is not called"
-            case _:
-                why = "a function of a known library that is not known to be harmless"
-        if record.call.how is How.METHOD and isinstance(record.call.callee, Global):
-            path = name_text(record.call.callee.path)
-        message = f"calls {call_text(path, record.call.args)}, {why}"
-        if record.times > 1:
-            message += f" ({record.times} calls)"
-        return Finding.of(
-            rules.UNKNOWN_CALL, message, file.at(offset=record.call.offset),
-            evidence=(call_text(path, record.call.args, longest=LONG),),
-        )  # fmt: skip
-
-    def _unknown_import(self, file: RepoFile, record: _Record) -> Finding:
-        path = name_text(f"{record.module}.{record.name}")
-        doing = {
-            Use.REFERENCED: "refers to",
-            Use.CONSTRUCTED: "makes an object of",
-            Use.STATE_SET: "makes an object of",
-        }[record.use]
-        whose = (
-            "Python's standard library, where it is not known to be harmless"
-            if record.entry
-            else "a package that is not known"
-        )
-        return Finding.of(rules.UNKNOWN_IMPORT, f"{doing} {path}, of {whose}", file.at(offset=record.offset))
+def _safe_to_make(entry: Entry | None) -> Entry | None:
+    """Return what `class.__new__` is where the class is that: safe to call if the class is safe to construct."""
+    if entry and entry.standing is Standing.SAFE and entry.role in {Role.CONSTRUCT, Role.CALL}:
+        return Entry(standing=Standing.SAFE, role=Role.CALL)
+    return entry
 
 
 def _partial_parts(partial: Call) -> tuple[Node, tuple[Node, ...]]:
@@ -500,10 +372,3 @@ def _partial_parts(partial: Call) -> tuple[Node, tuple[Node, ...]]:
         case (function, *rest):
             return function, tuple(rest)
     return Unknown("a partial of nothing", partial.offset), ()
-
-
-_PURE_ROOTS = frozenset({"builtins", "_codecs", "codecs", "operator", "_operator", "base64", "binascii", "zlib"})
-_NESTED_LOADS = frozenset({
-    "pickle.loads", "_pickle.loads", "dill.loads", "dill._dill.loads", "cloudpickle.loads",
-    "cloudpickle.cloudpickle.loads", "torch.storage._load_from_bytes",
-})  # fmt: skip

@@ -20,11 +20,15 @@ from typing import TypeAlias
 
 @dataclass(slots=True, eq=False)
 class Global:
-    """An import: `module` and dotted `name`, Python 2 names already mapped where the unpickler would."""
+    """An import: `module` and dotted `name`, Python 2 names already mapped where the unpickler would.
+
+    `settled` says that calls of it need no further judging: they change nothing that the judge would say.
+    """
 
     module: str
     name: str
     offset: int
+    settled: bool = False
 
     @property
     def path(self) -> str:

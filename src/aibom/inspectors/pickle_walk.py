@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
@@ -123,13 +124,23 @@ class Machine:
         """How many opcodes were walked, rounded up where a window ended within one."""
         return self._limits.pickle_opcodes - self._steps_left
 
-    # The loop is one function on purpose: a call per opcode would cost more than the opcode.
     def stream(self, start: int) -> tuple[Node, int]:
         """Walk one pickle from byte `start`; return its value and the offset after its STOP.
 
         Raises:
             WalkFault: the stream breaks, or a limit is reached. The sink has heard everything before that.
         """
+        # The graph only grows while the walk goes on; collecting garbage meanwhile would go through it again and again.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return self._stream(start)
+        finally:
+            if collecting:
+                gc.enable()
+
+    # The loop is one function on purpose: a call per opcode would cost more than the opcode.
+    def _stream(self, start: int) -> tuple[Node, int]:
         window, sink = self.window, self.sink
         window.move(start)
         buffer, base, end, last, i = window.buffer, window.base, window.end, window.last, 0
@@ -140,6 +151,7 @@ class Machine:
         memo: list[Node] | _Sparse = []
         remember = memo.append
         protocol = 0
+        called = How.CALL
         frame_end = -1
         made = op = at = 0
         steps = repeat(None, 0)
@@ -204,7 +216,9 @@ class Machine:
                             i += 1
                         elif op == 0x81:  # NEWOBJ
                             args = stack.pop()
-                            stack[-1] = sink.called(Call(stack[-1], args, None, How.NEW, base + i))
+                            callee = stack[-1]
+                            call = Call(callee, args, None, How.NEW, base + i)
+                            stack[-1] = call if type(callee) is Global and callee.settled else sink.called(call)
                             made += 1
                             i += 1
                         elif op == 0x8A:  # LONG1
@@ -355,15 +369,15 @@ class Machine:
                             at = base + i
                             module, offset = self._name(at + 1)
                             attribute, offset = self._name(offset)
-                            callee = sink.imported(Global(module, attribute, at), protocol)
+                            found = sink.imported(Global(module, attribute, at), protocol)
                             made += 1
                             if op == 0x63:
-                                push(callee)
+                                push(found)
                             else:
                                 items = stack
                                 stack = marks.pop()
                                 push = stack.append
-                                push(self._instantiate(callee, items, at))
+                                push(self._instantiate(found, items, at))
                             i = offset - base
                         elif op == 0x67 or op == 0x70:  # noqa: PLR1714 -- faster than a set; GET, PUT
                             at = base + i
@@ -437,7 +451,9 @@ class Machine:
                         i += 5
                     elif op == 0x52:  # REDUCE
                         args = stack.pop()
-                        stack[-1] = sink.called(Call(stack[-1], args, None, How.CALL, base + i))
+                        callee = stack[-1]
+                        call = Call(callee, args, None, called, base + i)
+                        stack[-1] = call if type(callee) is Global and callee.settled else sink.called(call)
                         made += 1
                         i += 1
                     elif op == 0x51:  # BINPERSID
