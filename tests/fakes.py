@@ -13,6 +13,8 @@ from aibom.sources.protocol import Entry, Source
 class MemoryRepo:
     """A target whose files are in memory. `opened` lists the paths that were opened, in order."""
 
+    remote = False
+
     def __init__(
         self,
         files: Mapping[str, bytes],

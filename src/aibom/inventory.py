@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import Format, RepoFile, Role
 from aibom.findings import Finding, Rule, Severity
 from aibom.formats import EXTENSION_MISMATCH, mismatch_finding, recognize, role_of
@@ -81,6 +82,7 @@ _FAULTS: Mapping[Fault, tuple[Rule, str]] = {
     Fault.DANGLING_SYMLINK: (DANGLING_SYMLINK, "a link without a file"),
     Fault.SPECIAL_FILE: (SPECIAL_FILE, "not a regular file"),
     Fault.UNREADABLE: (UNREADABLE, "can't be read"),
+    Fault.UNSAFE_NAME: (PATH_TRAVERSAL, "a name that was not followed"),
 }
 
 

@@ -20,7 +20,7 @@ from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.inspection import Inspectors
 from aibom.inspectors import INSPECTORS
 from aibom.inspectors.protocol import Inspector
-from aibom.integrity import verify
+from aibom.integrity import gather, tensor_roots, verify, with_digests
 from aibom.integrity.listed import compare_listed
 from aibom.inventory import Inventory, take_inventory
 from aibom.report import Report, ToolInfo
@@ -64,17 +64,28 @@ def scan(
     if not inventory.files and not inventory.unread:
         raise TargetError(f"{source.target} has no files", hint="give a directory that holds a model, or one file")
     inspections = _external_data(tuple(_inspect(source, inventory, settings, inspectors, on_progress)))
-    digested = digest_files(source, inventory.files, settings, _digest_progress(inventory, on_progress))
-    digests = {file.path: (*digested[file.path].digests, *file.declared_digests) for file in inventory.files}
+    # What lies elsewhere is not moved here for its digest alone, unless the user asks for that.
+    here = inventory.files if settings.download or not source.remote else ()
+    # Signatures are checked before the files are read: what they list decides which digests the one read has to give.
+    gathered = gather(source, inspections, settings, created)
+    digested = digest_files(source, here, gathered.plan, settings, _digest_progress(inventory, on_progress))
+    if settings.tensor_digests:
+        inspections = tuple(
+            with_digests(item, digested[item.file.path]) if item.file.path in digested else item for item in inspections
+        )
+    digests = {
+        file.path: (*(digested[file.path].digests if file.path in digested else ()), *file.declared_digests)
+        for file in inventory.files
+    }
     root = root_digest(digests)
-    verifications, integrity_findings = verify(source, inspections, digests, settings)
+    verifications, integrity_findings = verify(source, inspections, digested, gathered, settings)
     facts = source.facts()
     resolution = _versioned(resolve(source, inspections, open_related, settings, facts), root)
     assessment = assess(resolution, inspections, verifications, settings, facts)
     findings = (
         *inventory.findings,
         *(finding for inspection in inspections for finding in inspection.findings),
-        *compare_listed(inventory.files, digested),
+        *compare_listed(here, digested),
         *integrity_findings,
         *resolution.findings,
         *assessment.findings,
@@ -84,7 +95,7 @@ def scan(
         target=source.target,
         created=created,
         tool=ToolInfo(name="aibom", version=__version__),
-        settings=settings,
+        settings=replace(settings, trust=settings.trust.recorded()),
         source=facts,
         root_digest=root,
         # Findings stand once, in the report's own list, where ignores have been applied.
@@ -93,6 +104,7 @@ def scan(
         resolution=resolution,
         skipped=inventory.skipped,
         verifications=verifications,
+        tensor_roots=tensor_roots(inspections) if settings.tensor_digests else (),
         determinations=assessment.determinations,
         findings=tuple(sorted(apply_ignores(findings, digests, settings), key=lambda finding: finding.sort_key)),
         rule_data=rule_data(),

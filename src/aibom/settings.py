@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aibom.limits import Limits
 
@@ -63,6 +63,43 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """A public key, certificate or trusted root of the user's. `name` is the file's, `sha256` that of `content`.
+
+    A report keeps name and digest and drops the content.
+    """
+
+    name: str
+    sha256: str
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Whose signatures count. All of it comes from the user; a bundle can't add to it.
+
+    `keys` are public keys (PEM, minisign, OpenPGP), `authorities` certificates in PEM, `identities` and `issuers` what
+    a keyless certificate has to name; `trusted_root` is a Sigstore trusted root in JSON.
+    """
+
+    keys: tuple[Material, ...] = ()
+    authorities: tuple[Material, ...] = ()
+    identities: tuple[str, ...] = ()
+    issuers: tuple[str, ...] = ()
+    trusted_root: Material | None = None
+    require_signature: bool = False
+
+    def recorded(self) -> Trust:
+        """Return it without the contents of files: what a report says about it."""
+        return replace(
+            self,
+            keys=tuple(replace(item, content=b"") for item in self.keys),
+            authorities=tuple(replace(item, content=b"") for item in self.authorities),
+            trusted_root=self.trusted_root and replace(self.trusted_root, content=b""),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one scan; `as_of` is the day against which dated rules are evaluated."""
 
@@ -77,3 +114,8 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     profile: Profile = field(default_factory=Profile)
     offline: bool = False
+    download: bool = False
+    """Read remote files whole and digest them; without it a remote target's digests are the declared ones."""
+    trust: Trust = field(default_factory=Trust)
+    tensor_digests: bool = False
+    """Digest every tensor too, so that copies of the same weights in other files are recognised."""

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from aibom.errors import UsageError
 from aibom.sources.local import open_local
+from aibom.sources.network import Network
 from aibom.sources.protocol import Source
+
+
+def _hub(target: str, network: Network) -> Source:
+    from aibom.sources.hub import HubSource, parse_hub_target  # noqa: PLC0415 -- local scans never need the hub client
+
+    return HubSource(parse_hub_target(target), network)
+
+
+SOURCES: Mapping[str, Callable[[str, Network], Source]] = {
+    "hf://": _hub,
+    "pkg:": _hub,
+}
+"""How a target's spelling begins, to what opens it. Everything else is a path on this machine."""
 
 
 def open_source(target: str, *, offline: bool = False) -> Source:
@@ -14,8 +30,11 @@ def open_source(target: str, *, offline: bool = False) -> Source:
         UsageError: no kind of place has this spelling.
         TargetError: it is missing or can't be reached.
     """
-    del offline  # a place on this machine needs no network
+    for prefix, opener in SOURCES.items():
+        if target.startswith(prefix):
+            return opener(target, Network(offline=offline))
     scheme, separator, _ = target.partition("://")
     if separator and scheme.isalnum():
-        raise UsageError(f"{scheme}:// targets are not supported", hint="give a directory or a file")
+        known = ", ".join(SOURCES)
+        raise UsageError(f"{scheme}:// targets are not supported", hint=f"a directory, a file, or {known}...")
     return open_local(target)

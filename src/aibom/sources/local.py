@@ -38,6 +38,8 @@ class _Folder:
 class DirectorySource:
     """A directory as a target. `target` is the directory's name, never its absolute path."""
 
+    remote = False
+
     def __init__(self, root: str, *, path_depth: int = 64) -> None:
         self._root = os.path.realpath(os.fsencode(root))
         self._path_depth = path_depth
@@ -140,6 +142,7 @@ class SingleFileSource:
     """One file as a target. `target` and the only path are its name."""
 
     revision: str | None = None
+    remote = False
 
     def __init__(self, path: str) -> None:
         self._absolute = os.path.realpath(os.fsencode(path))

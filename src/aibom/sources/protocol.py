@@ -20,6 +20,7 @@ class Fault(StrEnum):
     DANGLING_SYMLINK = "dangling-symlink"
     SPECIAL_FILE = "special-file"
     UNREADABLE = "unreadable"
+    UNSAFE_NAME = "unsafe-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class Source(Protocol):
     target: str
     """As the user named it, without secrets and without the directories of this machine."""
     revision: str | None
+    remote: bool
+    """True where reading a whole file means moving it over a network: digests are then declared, not computed."""
 
     def entries(self) -> Iterator[Entry | Skipped]:
         """Yield every name, in no promised order, and what was left out on purpose."""
