@@ -22,6 +22,8 @@ _BUILT_IN_FILTERS = frozenset(range(1, 7))  # deflate, shuffle, fletcher32, szip
 _KNOWN_FILTERS = _BUILT_IN_FILTERS | {32000}  # LZF, which h5py brings itself
 _MUCH = 4 << 30  # Keras refuses a dataset that declares more than this and over _RATIO times what the file holds
 _RATIO = 1000
+_PATH = 4096
+_TEXT_BYTES = 64 << 20  # of all names: each repeats the groups above it
 _OPTIMIZER = re.compile(r"/(?:optimizer|optimizer_weights|_optimizer)(?:/|\Z)")
 
 HDF5_EXTERNAL = Rule(
@@ -84,6 +86,7 @@ class _Walk:
             self._seen.unread(
                 "the superblock names a driver that spreads the file over several", severity=Severity.MEDIUM
             )
+        text = _TEXT_BYTES
         waiting, visited = [(self._file.root, "", 0)], {self._file.root}
         while waiting:
             address, path, depth = waiting.pop()
@@ -102,13 +105,16 @@ class _Walk:
                     self._link(link, below)
                 elif link.address in visited:
                     continue
-                elif depth >= self._seen.limits.path_depth:
-                    raise LimitExceeded(f"groups nested deeper than {self._seen.limits.path_depth}", offset=link.place)
+                elif depth >= self._seen.limits.path_depth or len(below) > _PATH:
+                    # Names below share the path, so that a long one would be kept once for every object.
+                    limit = f"{self._seen.limits.path_depth} levels or {_PATH} characters"
+                    raise LimitExceeded(f"groups nested deeper than {limit}", offset=link.place)
                 else:
                     visited.add(link.address)
+                    text -= len(below)
                     waiting.append((link.address, below, depth + 1))
-            if len(visited) > self._seen.limits.tensors:
-                raise LimitExceeded(f"more than {self._seen.limits.tensors} objects", offset=found.place)
+            if len(visited) > self._seen.limits.tensors or text < 0:
+                raise LimitExceeded("more objects, or longer names, than the limit allows", offset=found.place)
 
     def finish(self) -> None:
         """Sum up the tensors."""

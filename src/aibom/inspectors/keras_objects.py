@@ -65,6 +65,7 @@ _SHARP_LAYERS = {
     "KerasLayer": (Severity.HIGH, "loads a SavedModel from a path or URL"),
 }
 _CALLBACKS = frozenset({"callbacks", "datasets", "export", "visualization", "config", "distribution", "tree"})
+_NAME = 400  # no module path is longer; what stands behind it decides nothing
 _MODULES_GONE = frozenset({"imp", "pipes", "distutils", "asyncore", "asynchat", "smtpd", "crypt", "cgi", "telnetlib"})
 _STANDARD_LIBRARY = sys.stdlib_module_names | _MODULES_GONE | {"__builtin__"}
 # Packages whose functions load files, start programs or unpickle; a model part from them is not of Keras.
@@ -89,7 +90,7 @@ _CALLABLE_BUILTINS = frozenset({
 
 def judge_object(module: str | None, name: str, *, is_function: bool) -> Judgement | None:
     """Judge what a configuration names; None for a plain part of a model."""
-    path = _TENSORFLOW_KERAS.sub("keras", module or "", count=1)
+    path = _TENSORFLOW_KERAS.sub("keras", (module or "")[:_NAME], count=1)
     root, _, rest = path.partition(".")
     leaf = name.rsplit(".", 1)[-1].rsplit(">", 1)[-1]
     if root in _FAMILY or not root:

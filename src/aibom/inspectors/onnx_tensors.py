@@ -121,7 +121,7 @@ def read_tensor(reader: ProtobufReader, message: Field, limits: Limits) -> OnnxT
                 tensor.is_external = item.value == 1
             case 4 | 5 | 7 | 10 | 11:
                 tensor.stored += _stored(reader, item)
-                typed.append(item)
+                typed = [*typed[:1], item]
             case 6:
                 tensor.stored += 1
     tensor.external = pairs or None

@@ -27,20 +27,21 @@ _BY_REASON = (
         Severity.HIGH,
         _WRITES,
         (
-            "WriteFile SaveSlices WriteImageSummary WriteSummary WriteScalarSummary WriteAudioSummary WriteGraphSummary "
-            "WriteHistogramSummary WriteRawProtoSummary CreateSummaryFileWriter CreateSummaryDbWriter ImportEvent "
-            "SaveDataset SaveDatasetV2 DatasetToTFRecord ExperimentalDatasetToTFRecord SnapshotDataset SnapshotDatasetV2 "
-            "DistributedSave"
+            "WriteFile SaveSlices WriteImageSummary WriteSummary WriteScalarSummary WriteAudioSummary "
+            "WriteGraphSummary WriteHistogramSummary WriteRawProtoSummary CreateSummaryFileWriter "
+            "CreateSummaryDbWriter ImportEvent SaveDataset SaveDatasetV2 DatasetToTFRecord "
+            "ExperimentalDatasetToTFRecord SnapshotDataset SnapshotDatasetV2 DistributedSave"
         ),
     ),
     (
         Severity.HIGH,
         _READS,
         (
-            "ReadFile WholeFileReader WholeFileReaderV2 TextLineReader TextLineReaderV2 TFRecordReader TFRecordReaderV2 "
-            "FixedLengthRecordReader FixedLengthRecordReaderV2 LMDBReader LoadDataset TextLineDataset TFRecordDataset "
-            "TFRecordDatasetV2 FixedLengthRecordDataset FixedLengthRecordDatasetV2 CSVDataset CSVDatasetV2 SqlDataset "
-            "LMDBDataset ExperimentalCSVDataset ExperimentalLMDBDataset ExperimentalSqlDataset RestoreSlice "
+            "ReadFile WholeFileReader WholeFileReaderV2 TextLineReader TextLineReaderV2 TFRecordReader "
+            "TFRecordReaderV2 FixedLengthRecordReader FixedLengthRecordReaderV2 LMDBReader LoadDataset "
+            "TextLineDataset TFRecordDataset TFRecordDatasetV2 FixedLengthRecordDataset "
+            "FixedLengthRecordDatasetV2 CSVDataset CSVDatasetV2 SqlDataset LMDBDataset "
+            "ExperimentalCSVDataset ExperimentalLMDBDataset ExperimentalSqlDataset RestoreSlice "
             "ImmutableConst LoadAndRemapMatrix GenerateVocabRemapping"
         ),
     ),
@@ -54,9 +55,9 @@ _BY_REASON = (
         Severity.HIGH,
         _NETWORK,
         (
-            "RpcCall RpcClient RpcServer RpcServerStart RpcServerRegister Rpc TryRpc BigQueryReader BigtableClient "
-            "DataServiceDataset DataServiceDatasetV2 DataServiceDatasetV3 DataServiceDatasetV4 RegisterDataset "
-            "RegisterDatasetV2"
+            "RpcCall RpcClient RpcServer RpcServerStart RpcServerRegister Rpc TryRpc BigQueryReader "
+            "BigtableClient DataServiceDataset DataServiceDatasetV2 DataServiceDatasetV3 "
+            "DataServiceDatasetV4 RegisterDataset RegisterDatasetV2"
         ),
     ),
     (Severity.MEDIUM, "runs code that is looked up on another device", "RemoteCall"),
