@@ -9,7 +9,7 @@ import blake3
 import pytest
 from tests.fakes import MemoryRepo, repo_file
 
-from aibom.digests import ALGORITHMS, BIG_FILE_BYTES, digest_files, root_digest
+from aibom.digests import ALGORITHMS, BIG_FILE_BYTES, digest_files, plan_digests, root_digest
 from aibom.files import Digest, Format, RepoFile, Role
 from aibom.settings import Settings
 from aibom.sources.local import DirectorySource
@@ -20,7 +20,8 @@ SETTINGS = Settings(as_of=dt.date(2026, 11, 21))
 def digest_one(content: bytes, *algorithms: str) -> dict[str, str]:
     repo = MemoryRepo({"f": content})
     settings = Settings(as_of=SETTINGS.as_of, digest_algorithms=("sha256", *algorithms))
-    results = digest_files(repo, [repo_file("f", content)], settings, lambda *_: None)
+    files = [repo_file("f", content)]
+    results = digest_files(repo, files, plan_digests(files, settings), settings, lambda *_: None)
     return {digest.algorithm: digest.value for digest in results["f"].digests}
 
 
@@ -37,7 +38,7 @@ def test_a_declared_algorithm_is_computed_too() -> None:
     """A file whose git id was declared gets its git id computed, others do not."""
     declared = (Digest(algorithm="git-sha1", value="0" * 40, basis="declared"), Digest(algorithm="odd", value="1"))
     file = RepoFile(path="f", size=1, format=Format.TEXT, role=Role.OTHER, declared_digests=declared)
-    results = digest_files(MemoryRepo({"f": b"1"}), [file], SETTINGS, lambda *_: None)
+    results = digest_files(MemoryRepo({"f": b"1"}), [file], plan_digests([file], SETTINGS), SETTINGS, lambda *_: None)
     assert ["sha256", "git-sha1"] == [digest.algorithm for digest in results["f"].digests]
 
 
@@ -54,7 +55,7 @@ def test_big_files_and_small_ones_agree_with_sha256sum(tmp_path: Path) -> None:
         nonlocal seen
         seen += got
 
-    results = digest_files(DirectorySource(str(tmp_path)), files, SETTINGS, count)
+    results = digest_files(DirectorySource(str(tmp_path)), files, {}, SETTINGS, count)
     lines = "".join(f"{results[name].digests[0].value}  {name}\n" for name in ("small", "big", "bigger"))
     subprocess.run(["sha256sum", "-c", "--quiet"], input=lines.encode(), cwd=tmp_path, check=True)
     assert sum(file.size for file in files) == seen
@@ -62,7 +63,7 @@ def test_big_files_and_small_ones_agree_with_sha256sum(tmp_path: Path) -> None:
 
 def test_a_file_that_can_not_be_read_has_a_fault_and_no_digest() -> None:
     """A file that vanished between listing and digesting says so."""
-    results = digest_files(MemoryRepo({}), [repo_file("gone", b"1")], SETTINGS, lambda *_: None)
+    results = digest_files(MemoryRepo({}), [repo_file("gone", b"1")], {}, SETTINGS, lambda *_: None)
     assert () == results["gone"].digests
     assert results["gone"].fault
 

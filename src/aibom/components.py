@@ -48,6 +48,8 @@ class Tensor:
     shape: tuple[int, ...]
     offset: int | None = None
     length: int | None = None
+    digest: str | None = None
+    """BLAKE3 over type, shape and bytes (docs/tensor-digests.md), where tensor digests were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,21 @@ class Verification:
     covered: tuple[str, ...] = ()
     uncovered: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRoot:
+    """One copy of the weights by content, whatever files it is cut into (docs/tensor-digests.md).
+
+    `named` is the Merkle root over names and digests, `unnamed` the one over digests alone; both are None unless every
+    tensor has a digest. `left_out` names tensors without one.
+    """
+
+    paths: tuple[str, ...]
+    tensors: int
+    named: str | None = None
+    unnamed: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 # --- resolution -------------------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
-"""Digests of files, all algorithms in one read of the bytes."""
+"""Digests of files, of their shards and of the tensors in them, all in one read of the bytes."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aibom.files import Digest, RepoFile
@@ -17,6 +18,11 @@ from aibom.sources.protocol import Source
 BUFFER_BYTES = 1024 * 1024
 # Threads cost more than they bring on smaller files.
 BIG_FILE_BYTES = 8 * 1024 * 1024
+# Spans may overlap (tied weights), but a header that lays a thousand tensors over the same bytes would have them all
+# read a thousand times.
+SPAN_FACTOR = 4
+MAX_SHARDS = 1_000_000
+"""Shards of one file; a plan that cuts it into more is not carried out."""
 
 
 class _Hash(Protocol):
@@ -48,29 +54,69 @@ ALGORITHMS: Mapping[str, Callable[[int], _Hash]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """Cut a file into parts of `size` bytes (the last is shorter) and digest each with `algorithm`."""
+
+    algorithm: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A run of bytes that gets a BLAKE3 digest of its own, over `prefix` and then the bytes. Sizes are bytes."""
+
+    prefix: bytes
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePlan:
+    """What to compute of one file."""
+
+    algorithms: tuple[str, ...] = ("sha256",)
+    shards: tuple[Shards, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+
+DigestPlan = Mapping[str, FilePlan]
+"""Path to what is computed of that file; a path that is missing gets the SHA-256 alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileDigests:
-    """The digests of one file; `size` is how many bytes were read, `fault` why there are none."""
+    """The digests of one file; `size` is how many bytes were read, `fault` why there are none.
+
+    `spans` stand in the order of the plan; None where the span reaches beyond the file or was one too many.
+    """
 
     path: str
     size: int
     digests: tuple[Digest, ...]
     fault: str | None = None
+    shards: Mapping[Shards, tuple[str, ...]] = field(default_factory=dict)
+    spans: tuple[str | None, ...] = ()
 
 
-def plan_digests(files: Iterable[RepoFile], settings: Settings) -> Mapping[str, tuple[str, ...]]:
+def plan_digests(files: Iterable[RepoFile], settings: Settings) -> dict[str, FilePlan]:
     """Say which algorithms each file needs: what was asked for, and what somebody declared."""
     asked = ("sha256", *(name for name in settings.digest_algorithms if name != "sha256"))
     plan = {}
     for file in files:
         declared = {digest.algorithm for digest in file.declared_digests if digest.algorithm in ALGORITHMS}
-        plan[file.path] = (*asked, *sorted(declared.difference(asked)))
+        plan[file.path] = FilePlan(algorithms=(*asked, *sorted(declared.difference(asked))))
     return plan
 
 
-def digest(path: str, data: ByteSource, algorithms: tuple[str, ...], on_bytes: Callable[[int], None]) -> FileDigests:
+def digest(path: str, data: ByteSource, plan: FilePlan, on_bytes: Callable[[int], None]) -> FileDigests:
     """Read a file once and return its digests. `on_bytes` is told how many bytes each step read."""
-    hashes = {name: ALGORITHMS[name](data.size) for name in algorithms}
-    updates = [hash_.update for hash_ in hashes.values()]
+    hashes = {name: ALGORITHMS[name](data.size) for name in plan.algorithms}
+    shards = {kind: _ShardHash(kind) for kind in plan.shards if -(-data.size // kind.size) <= MAX_SHARDS}
+    spans = _SpanHash(plan.spans, data.size)
+    updates: list[Callable[[memoryview], object]] = [hash_.update for hash_ in hashes.values()]
+    updates += [hash_.update for hash_ in shards.values()]
+    if plan.spans:
+        updates.append(spans.update)
     buffer = memoryview(bytearray(min(BUFFER_BYTES, max(data.size, 1))))
     position = 0
     while got := data.read_into(position, buffer):
@@ -83,20 +129,105 @@ def digest(path: str, data: ByteSource, algorithms: tuple[str, ...], on_bytes: C
         path=path,
         size=position,
         digests=tuple(Digest(algorithm=name, value=hash_.hexdigest()) for name, hash_ in hashes.items()),
+        shards={kind: hash_.values() for kind, hash_ in shards.items()},
+        spans=spans.values(),
     )
 
 
+class _ShardHash:
+    """A digest of every `size` bytes of what is fed to it."""
+
+    def __init__(self, kind: Shards) -> None:
+        self._kind = kind
+        self._left = kind.size
+        self._current: _Hash | None = None
+        self._done: list[str] = []
+
+    def update(self, part: memoryview) -> None:
+        at = 0
+        while at < len(part):
+            if self._current is None:
+                self._current = ALGORITHMS[self._kind.algorithm](self._kind.size)
+            taken = part[at : at + self._left]
+            self._current.update(taken)
+            at += len(taken)
+            self._left -= len(taken)
+            if not self._left:
+                self._close()
+
+    def _close(self) -> None:
+        if self._current is not None:
+            self._done.append(self._current.hexdigest())
+        self._current, self._left = None, self._kind.size
+
+    def values(self) -> tuple[str, ...]:
+        """Return the digests of the shards in order; there are none of an empty file."""
+        self._close()
+        return tuple(self._done)
+
+
+class _SpanHash:
+    """A BLAKE3 digest of every span of what is fed to it; spans may overlap."""
+
+    def __init__(self, spans: tuple[Span, ...], size: int) -> None:
+        self._spans = spans
+        self._values: dict[Span, str] = {}
+        self._open: list[tuple[Span, _Hash]] = []
+        self._position = 0
+        left = SPAN_FACTOR * size
+        waiting = []
+        for span in sorted(set(spans), key=lambda span: (span.offset, span.length, span.prefix)):
+            if span.offset >= 0 and span.length >= 0 and span.offset + span.length <= size and span.length <= left:
+                waiting.append(span)
+                left -= span.length
+        self._waiting = deque(waiting)
+
+    def update(self, part: memoryview) -> None:
+        start, end = self._position, self._position + len(part)
+        while self._waiting and self._waiting[0].offset < end:
+            span = self._waiting.popleft()
+            self._open.append((span, self._begin(span)))
+        still_open = []
+        for span, hash_ in self._open:
+            stop = span.offset + span.length
+            hash_.update(part[max(0, span.offset - start) : stop - start])
+            if stop <= end:
+                self._values[span] = hash_.hexdigest()
+            else:
+                still_open.append((span, hash_))
+        self._open = still_open
+        self._position = end
+
+    @staticmethod
+    def _begin(span: Span) -> _Hash:
+        hash_ = _blake3(0)
+        hash_.update(memoryview(span.prefix))
+        return hash_
+
+    def values(self) -> tuple[str | None, ...]:
+        """Return the digests in the order in which the spans were given."""
+        # A span without bytes at the very end of the file was never reached.
+        for span in self._waiting:
+            if not span.length:
+                self._values[span] = self._begin(span).hexdigest()
+        return tuple(self._values.get(span) for span in self._spans)
+
+
 def digest_files(
-    source: Source, files: Iterable[RepoFile], settings: Settings, on_bytes: Callable[[RepoFile, int], None]
+    source: Source,
+    files: Iterable[RepoFile],
+    plan: DigestPlan,
+    settings: Settings,
+    on_bytes: Callable[[RepoFile, int], None],
 ) -> dict[str, FileDigests]:
     """Digest every file: big ones in `settings.jobs` threads, the others in sequence. Keys are paths."""
     files = tuple(files)
-    plan = plan_digests(files, settings)
+    usual = FilePlan()
 
     def one(file: RepoFile) -> FileDigests:
         try:
             with source.open(file.path) as data:
-                return digest(file.path, data, plan[file.path], lambda got: on_bytes(file, got))
+                return digest(file.path, data, plan.get(file.path, usual), lambda got: on_bytes(file, got))
         except OSError as fault:
             return FileDigests(path=file.path, size=0, digests=(), fault=fault.strerror or str(fault))
 

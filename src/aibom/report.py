@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aibom.components import Inspection, Resolution, Scalar, Verification
+from aibom.components import Inspection, Resolution, Scalar, TensorRoot, Verification
 from aibom.files import Digest
 from aibom.findings import Evidence, Finding
 from aibom.settings import Settings
@@ -67,6 +67,41 @@ class Determination:
     against: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    addressee: str | None = None
+    """Whom the provision speaks to (`provider of the model`), which the evidence can't tell who that is."""
+    notes: tuple[str, ...] = ()
+    """What is always true of this outcome: duties it relieves or leaves, limits of the evidence."""
+    confidence: float | None = None
+    """How surely the facts behind it were read, from 0 to 1; not how likely the provision applies."""
+    headline: bool = False
+    """True for the few that a summary shows."""
+
+
+class Answer(StrEnum):
+    """The answer to an item of a checklist. `not-found` is not `no`: nothing about it was found here."""
+
+    YES = "yes"
+    PARTLY = "partly"
+    NO = "no"
+    NOT_FOUND = "not-found"
+    NOT_DECIDABLE = "not-decidable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecklistItem:
+    """One question of due diligence or of a documentation form, answered from evidence.
+
+    `list` names the checklist, `topic` groups its items; `statement` says what was found or looked for.
+    """
+
+    list: str
+    topic: str
+    id: str
+    question: str
+    answer: Answer
+    statement: str
+    subject: str
+    because: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +143,9 @@ class Assessment:
 
     determinations: tuple[Determination, ...] = ()
     findings: tuple[Finding, ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
+    rule_data: Mapping[str, str] = field(default_factory=dict)
+    """Version of every rulebook and table that was used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +163,9 @@ class Report:
     resolution: Resolution
     skipped: tuple[Skipped, ...] = ()
     verifications: tuple[Verification, ...] = ()
+    tensor_roots: tuple[TensorRoot, ...] = ()
     determinations: tuple[Determination, ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
     findings: tuple[Finding, ...] = ()
     rule_data: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION

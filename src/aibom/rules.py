@@ -9,14 +9,15 @@ from aibom.assessors import ignores, policy
 from aibom.containers import rules as containers
 from aibom.findings import Rule
 from aibom.inspectors import hdf5_files, keras_config, onnx_judgements, pickle_rules, protocol
-from aibom.integrity import declared, listed
+from aibom.integrity import listed
+from aibom.integrity import rules as integrity
 from aibom.resolvers import lineage, model_card, repository
 
 BY_SUBJECT: Mapping[str, tuple[Rule, ...]] = {
     "code on load": (*pickle_rules.RULES, *keras_config.RULES, *onnx_judgements.RULES, *hdf5_files.RULES),
     "containers": containers.RULES,
     "files": (*inventory.RULES, *listed.RULES, *protocol.RULES),
-    "integrity": declared.RULES,
+    "integrity": integrity.RULES,
     "documents": (*model_card.RULES, *repository.RULES),
     "lineage and licences": lineage.RULES,
     "decisions of the user": (*policy.RULES, *ignores.RULES),

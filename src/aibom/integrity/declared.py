@@ -1,4 +1,4 @@
-"""Digests that somebody declared, met with those that were computed."""
+"""Digests that the place declared from which the files came, met with those that were computed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from aibom.components import SignatureStatus, Verification
 from aibom.files import Digest, RepoFile
-from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.findings import Evidence, Finding
+from aibom.integrity.rules import HASH_MISMATCH
 
-HASH_MISMATCH = Rule(
-    id="hash-mismatch",
-    severity=Severity.CRITICAL,
-    summary="The bytes are not the ones that were declared",
-    explanation=(
-        "A digest of this file was declared where it came from, and the file's own digest is another: it was damaged "
-        "on the way, or changed."
-    ),
-    help="Delete the file and fetch it again; if the digests still differ, ask the publisher.",
-    cwes=(354,),
-)
-
-RULES = (HASH_MISMATCH,)
+DECLARED_DIGEST = "declared-digest"
 
 
 def compare_declared(
@@ -28,6 +17,7 @@ def compare_declared(
 ) -> tuple[tuple[Verification, ...], tuple[Finding, ...]]:
     """Compare every declared digest with the computed one of the same algorithm, one verification a declarer."""
     matched: dict[str, list[str]] = {}
+    wrong: dict[str, list[str]] = {}
     findings: list[Finding] = []
     for file in files:
         computed = {digest.algorithm: digest.value for digest in digests.get(file.path, ())}
@@ -39,15 +29,22 @@ def compare_declared(
             if value == declared.value.lower():
                 matched.setdefault(source, []).append(file.path)
                 continue
+            wrong.setdefault(source, []).append(file.path)
             message = f"{source} declares {declared.algorithm} {declared.value}, the file has {value}"
             findings.append(Finding.of(HASH_MISMATCH, message, file.at()))
     verifications = tuple(
         Verification(
-            kind="declared-digest",
-            status=SignatureStatus.CHECKSUM_OK,
-            covered=tuple(paths),
-            evidence=(Evidence(statement=f"{len(paths)} files have the digest declared by {source}", source=source),),
+            kind=DECLARED_DIGEST,
+            status=SignatureStatus.MISMATCH if source in wrong else SignatureStatus.CHECKSUM_OK,
+            covered=tuple(matched.get(source, ())),
+            uncovered=tuple(wrong.get(source, ())),
+            evidence=(
+                Evidence(
+                    statement=f"{len(matched.get(source, ()))} files have the digest declared by {source}",
+                    source=source,
+                ),
+            ),
         )
-        for source, paths in sorted(matched.items())
+        for source in sorted({*matched, *wrong})
     )
     return verifications, tuple(findings)
