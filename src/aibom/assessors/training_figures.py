@@ -1,0 +1,196 @@
+"""Find what a card says of the model's training: tokens, accelerator hours, FLOP, parameters. Other models' figures are kept apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from aibom.assessors.card_text import CardPassage, Part
+from aibom.assessors.identity import Identity
+from aibom.assessors.text_numbers import ACCELERATOR, UTILIZATION, Amount, Unit, amounts, plain
+from aibom.findings import Evidence
+
+_LEAST_TOKENS = 1e8  # below it stand context lengths, batches and vocabularies
+_LEAST_FLOP = 1e17  # below it stands the cost of one forward pass
+_LEAST_PARAMETERS = 1e5
+
+_TRAINING = re.compile(
+    r"train|fine-?\s?tun|corpus|corpora|\bdata(?:set)?s?\b|\bseen\b|entra[iî]n|entren|trein|addestr|训练|訓練|学習|학습",
+    re.IGNORECASE,
+)
+_STAGE = re.compile(
+    r"fine-?\s?tun|\bSFT\b|post-?train|\bDPO\b|\bRLHF\b|anneal|mid-?train|continu(?:ed|al|ing) (?:pre-?)?train|cool-?down|"
+    r"long[- ]context|context extension|distill|instruction|adapter|LoRA|微调",
+    re.IGNORECASE,
+)
+_PRETRAINING = re.compile(
+    r"(?<!continued )(?<!continual )(?<!continuing )pre-?train|vortrainiert|预训练|事前学習", re.IGNORECASE
+)
+_INFERENCE = re.compile(
+    r"per (?:token|image|sample|forward|step|second|query)|inference|forward pass|generat(?:ion|ing) speed",
+    re.IGNORECASE,
+)
+_SYNTHETIC = re.compile(
+    r"synthetic|data generation|generat\w+ (?:of )?(?:training|synthetic)|logit generation", re.IGNORECASE
+)
+_MUST_RUN = re.compile(
+    r"requir|minimum|recommend|\bneed|serv(?:e|ing)|deploy|inference|\brun(?:s|ning)? on|fits? (?:on|in)", re.IGNORECASE
+)
+_READ = frozenset({Part.TRAINING, Part.DESCRIPTION, Part.USE, Part.OTHER, Part.LIMITATIONS})
+_PREFILTER = re.compile(r"\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """An amount the card states, with its place. `stage` marks one of a later stage, `pretraining` one of
+    the first, `synthetic` one of data that was generated for it."""
+
+    value: float
+    evidence: Evidence
+    stage: bool = False
+    pretraining: bool = False
+    synthetic: bool = False
+    active: bool = False
+    device: str | None = None
+    utilization: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What the card states; `other` is what it states of other models, which nothing is made of."""
+
+    tokens: tuple[Figure, ...] = ()
+    hours: tuple[Figure, ...] = ()
+    flop: tuple[Figure, ...] = ()
+    parameters: tuple[Figure, ...] = ()
+    devices: tuple[Figure, ...] = ()
+    other: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A sentence, or a cell of a table with the words that say what it is."""
+
+    text: str
+    passage: CardPassage
+
+
+def read_figures(passages: Sequence[CardPassage], identity: Identity) -> Figures:
+    """Read the figures of the model that `identity` names."""
+    found: dict[Unit, list[Figure]] = {unit: [] for unit in Unit}
+    other: list[Evidence] = []
+    for statement in _statements(passages, identity):
+        text, passage = plain(statement.text), statement.passage
+        foreign = any(identity.is_other(title) for title in passage.headings[-1:])
+        for amount in amounts(statement.text):
+            if not _speaks_of_training(amount, text, passage):
+                continue
+            if foreign or identity.speaks_of_other(text, amount.start, amount.end):
+                other.append(passage.evidence)
+                continue
+            found[amount.unit].append(_figure(amount, text, passage))
+    hours = [*_with_device(found[Unit.HOURS], passages), *_device_hours(found[Unit.DEVICES], found[Unit.DURATION])]
+    return Figures(
+        tokens=_once(found[Unit.TOKENS]),
+        hours=_once(hours),
+        flop=_once(found[Unit.FLOP]),
+        parameters=_once(found[Unit.PARAMETERS]),
+        devices=_once(found[Unit.DEVICES]),
+        other=tuple(dict.fromkeys(other)),
+    )
+
+
+def _statements(passages: Sequence[CardPassage], identity: Identity) -> Iterator[_Statement]:
+    tables: dict[tuple[tuple[str, ...], tuple[str, ...]], list[CardPassage]] = {}
+    for passage in passages:
+        if passage.code or passage.part not in _READ or not _PREFILTER.search(passage.text):
+            continue
+        if passage.cells:
+            tables.setdefault((passage.headings, passage.header), []).append(passage)
+        else:
+            yield _Statement(passage.text, passage)
+    for (_, header), rows in tables.items():
+        yield from _table(header, rows, identity)
+
+
+def _table(header: tuple[str, ...], rows: list[CardPassage], identity: Identity) -> Iterator[_Statement]:
+    """Yield the cells that speak of this model: its column where columns are models, its rows where rows are."""
+    columns = [identity.is_other(cell) for cell in header]
+    labels = [identity.is_other(row.cells[0]) for row in rows]
+    by_column = any(column is not None for column in columns[1:])
+    by_row = not by_column and any(label is not None for label in labels)
+    for row, label in zip(rows, labels, strict=True):
+        if row.cells == header or (by_row and label is not False):
+            continue
+        for index, cell in enumerate(row.cells[1:], 1):
+            if by_column and (index >= len(columns) or columns[index] is not False):
+                continue
+            name = header[index] if by_row and index < len(header) else row.cells[0]
+            yield _Statement(f"{name}: {cell}", row)
+
+
+def _speaks_of_training(amount: Amount, text: str, passage: CardPassage) -> bool:
+    cued = passage.part is Part.TRAINING or bool(_TRAINING.search(text)) or any(map(_TRAINING.search, passage.headings))
+    match amount.unit:
+        case Unit.TOKENS:
+            enough = amount.value >= _LEAST_TOKENS or (amount.value >= 1e5 and bool(_STAGE.search(text)))
+            return enough and cued and not _INFERENCE.search(text)
+        case Unit.FLOP:
+            computed = cued or bool(re.search(r"comput|FLOPs? (?:used|total|budget)", text, re.IGNORECASE))
+            return amount.value >= _LEAST_FLOP and computed and not _INFERENCE.search(text)
+        case Unit.PARAMETERS:
+            return amount.value >= _LEAST_PARAMETERS and not re.search(
+                r"draft|teacher|reward model", text, re.IGNORECASE
+            )
+        case Unit.DEVICES | Unit.DURATION:
+            return cued and not _MUST_RUN.search(text)
+        case _:
+            return cued or amount.device is not None
+
+
+def _figure(amount: Amount, text: str, passage: CardPassage) -> Figure:
+    rate = UTILIZATION.search(text)
+    pretraining = bool(_PRETRAINING.search(text))
+    stage = bool(_STAGE.search(text)) and not pretraining
+    device = amount.device or (match[0] if (match := ACCELERATOR.search(text)) else None)
+    return Figure(
+        value=amount.value, evidence=passage.evidence, stage=stage, pretraining=pretraining, synthetic=bool(_SYNTHETIC.search(text)),
+        active=amount.active, device=device, utilization=float(rate[1]) / 100 if rate else None,
+    )  # fmt: skip
+
+
+def _with_device(figures: Iterable[Figure], passages: Sequence[CardPassage]) -> Iterator[Figure]:
+    """Fill in the accelerator from the rest of the card, if it names only one where it speaks of training."""
+    figures = list(figures)
+    if not figures:
+        return
+    named = {
+        match[0].upper()
+        for passage in passages
+        if passage.part in {Part.TRAINING, Part.DESCRIPTION} and not passage.code and not _MUST_RUN.search(passage.text)
+        for match in ACCELERATOR.finditer(passage.text)
+    }
+    only = next(iter(named)) if len(named) == 1 else None
+    for figure in figures:
+        yield figure if figure.device else _replace_device(figure, only)
+
+
+def _replace_device(figure: Figure, device: str | None) -> Figure:
+    return replace(figure, device=device)
+
+
+def _device_hours(devices: list[Figure], durations: list[Figure]) -> Iterator[Figure]:
+    """Multiply devices by duration, where the card gives one of each: more could not be matched with certainty."""
+    if len({figure.value for figure in devices}) == 1 and len({figure.value for figure in durations}) == 1:
+        device, duration = devices[0], durations[0]
+        rate = duration.utilization or device.utilization
+        yield replace(duration, value=device.value * duration.value, device=device.device, utilization=rate)
+
+
+def _once(figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """Keep the first of equal figures: a card that repeats a number states it once."""
+    kept: dict[tuple[float, bool, bool, bool, str | None], Figure] = {}
+    for figure in figures:
+        kept.setdefault((figure.value, figure.stage, figure.synthetic, figure.active, figure.device), figure)
+    return tuple(kept.values())

@@ -1,0 +1,114 @@
+"""Put reasons into words: numbers and words of our own tables only, so that no text of a target speaks in our name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from aibom.assessors.facts import FACTS, Estimate, Facts
+from aibom.report import Strength
+
+_PLACEHOLDER = re.compile(r"\{([a-z-]+)\}")
+_METHODS = {
+    "declared": "as stated",
+    "6nd": "from tokens and parameters",
+    "hardware": "from accelerator hours",
+    "trainer-state": "from the trainer's state",
+    "reference-table": "known models",
+    "lineage": "by way of the base model",
+}
+_MAX_MISSING = 4
+
+
+def statement(label: str, strength: Strength, reason: str, *, prefix: str = "", suffix: str = "") -> str:
+    """Return the sentence of a determination: what it is about, how strong, why."""
+    return f"{prefix}{label}: {strength.value.replace('-', ' ')} ({reason}){suffix}"
+
+
+def fill(
+    reason: str, facts: Facts, missing: Sequence[str], lists: Sequence[Mapping[str, str]], threshold: float = 1e23
+) -> str:
+    """Fill the placeholders of a reason; a fact that is unknown reads "not stated"."""
+    values = _values(facts, missing, lists, threshold)
+    return _PLACEHOLDER.sub(lambda match: values[match[1]](), reason)
+
+
+def labels(names: Sequence[str], facts: Facts) -> tuple[str, ...]:
+    """Return what is missing, each with where it was looked for, or that what was found does not settle it."""
+    return tuple(
+        f"{FACTS[name].label} ({'what was found does not settle it' if facts[name] else f'looked for in: {FACTS[name].sought}'})"
+        for name in names
+    )
+
+
+def short_labels(names: Sequence[str]) -> str:
+    """Return what is missing in a few words."""
+    words = list(dict.fromkeys(FACTS[name].label for name in names))
+    rest = f" and {len(words) - _MAX_MISSING} more" if len(words) > _MAX_MISSING else ""
+    return ", ".join(words[:_MAX_MISSING]) + rest
+
+
+def flop(value: float) -> str:
+    """Return an amount of computation with two significant digits: `1.4e24`."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def amount(value: float) -> str:
+    """Return a count in short scale: `36 T`, `8.03 B`."""
+    for unit, prefix in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if value >= unit:
+            return f"{value / unit:.3g} {prefix}"
+    return f"{value:.3g}"
+
+
+def _values(
+    facts: Facts, missing: Sequence[str], lists: Sequence[Mapping[str, str]], threshold: float
+) -> dict[str, Callable[[], str]]:
+    def compute(name: str) -> Callable[[], str]:
+        return lambda: f"{flop(best.flop)} FLOP" if (best := _speaking(facts.estimates(name))) else "FLOP not stated"
+
+    def source(name: str) -> Callable[[], str]:
+        return lambda: _METHODS[best.method] if (best := _speaking(facts.estimates(name))) else "nothing stated"
+
+    def words(name: str) -> Callable[[], str]:
+        return lambda: ", ".join(sorted(facts.words(name))) or "not stated"
+
+    def break_even() -> str:
+        parameters = facts.number("params.active") or facts.number("params.total")
+        if not parameters:
+            return ""
+        return f"; {amount(parameters)} parameters would need {amount(threshold / (6 * parameters))} tokens"
+
+    def terms(words: Mapping[str, str]) -> str:
+        flags = facts.words("license.flags")
+        return ", ".join(text for flag, text in words.items() if flag in flags)
+
+    def amount_known(name: str) -> Callable[[], str]:
+        return lambda: f"{compute(name)()} {source(name)()}" if facts.estimates(name) else "compute not stated"
+
+    return {
+        "compute": compute("training.compute"),
+        "compute-source": source("training.compute"),
+        "cumulative": compute("training.compute.cumulative"),
+        "compute-known": amount_known("training.compute"),
+        "cumulative-known": amount_known("training.compute.cumulative"),
+        "cumulative-source": source("training.compute.cumulative"),
+        "base-compute": compute("lineage.base-compute"),
+        "base-source": source("lineage.base-compute"),
+        "own-compute": compute("lineage.own-compute"),
+        "own-source": source("lineage.own-compute"),
+        "outputs": words("output.modalities"),
+        "inputs": words("input.modalities"),
+        "license": words("license.keys"),
+        "terms": lambda: next(filter(None, map(terms, lists)), "no such term"),
+        "missing": lambda: short_labels(missing) or "nothing",
+        "break-even": break_even,
+        "relation": lambda: str(fact.value) if (fact := facts["lineage.relation"]) else "not stated",
+        "task": lambda: str(fact.value) if (fact := facts["task"]) else "not stated",
+    }
+
+
+def _speaking(estimates: Sequence[Estimate]) -> Estimate | None:
+    """Return the estimate a sentence names: disclosed before outside ones, then the largest."""
+    return max(estimates, key=lambda item: (item.disclosed, item.flop), default=None)
