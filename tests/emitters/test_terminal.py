@@ -11,7 +11,7 @@ from aibom.emitters.terminal import format_bytes, format_count, to_table
 from aibom.files import Location
 from aibom.findings import Finding, Severity, Suppression
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
-from aibom.integrity.declared import HASH_MISMATCH
+from aibom.integrity.rules import HASH_MISMATCH
 from aibom.report import Report
 from aibom.rules import RULES
 

@@ -31,12 +31,12 @@ def parse_outputs(values: Sequence[str]) -> tuple[Output, ...]:
     """
     outputs = []
     for value in values or ("table",):
-        name, separator, path = value.partition("=")
+        name, separator, place = value.partition("=")
         if name not in EMITTERS:
             raise UsageError(f"unknown format {name!r}", hint=f"formats: {', '.join(EMITTERS)}")
-        if separator and not path:
+        if separator and not place:
             raise UsageError(f"-o {value}: there is no path after =", hint=f"-o {name}=FILE, or -o {name} for stdout")
-        outputs.append(Output(name, Path(path) if separator and path != _PATHLESS else None))
+        outputs.append(Output(name, Path(place) if separator and place != _PATHLESS else None))
     if sum(output.path is None for output in outputs) > 1:
         raise UsageError("two formats can't both go to stdout", hint="give all but one a path: -o FORMAT=PATH")
     paths = [output.path.absolute() for output in outputs if output.path is not None]

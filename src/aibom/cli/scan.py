@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
+import sys
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -193,11 +194,11 @@ def _color(choice: str, *, to_file: bool) -> bool:
         return choice == "always"
     if to_file or os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or click.get_text_stream("stdout").isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
 def _width(*, to_file: bool) -> int | None:
-    stream = click.get_text_stream("stdout")
+    stream = sys.stdout
     if to_file or not stream.isatty():
         return None
     try:

@@ -170,8 +170,8 @@ def _model_line(model: Component) -> str:
     name = f"{model.group}/{model.name}" if model.group else model.name
     facts = model.model or ModelFacts()
     parts = []
-    if facts.family or facts.architecture:
-        parts.append((facts.family or facts.architecture).value)  # type: ignore[union-attr]
+    if (kind := facts.family or facts.architecture) is not None:
+        parts.append(kind.value)
     if facts.parameters is not None:
         parts.append(f"{format_count(facts.parameters.value)} parameters")
     if facts.weight_sets:
@@ -184,7 +184,8 @@ def _base_line(report: Report, edge: Relation) -> str:
     base = report.resolution.component(edge.target)
     name = f"{base.group}/{base.name}" if base.group else base.name
     how = "hinted" if edge.inferred else "declared"
-    relation = "" if edge.derivation in {None, Derivation.UNKNOWN} else f"{edge.derivation.value}, "  # type: ignore[union-attr]
+    known = edge.derivation is not None and edge.derivation is not Derivation.UNKNOWN
+    relation = f"{edge.derivation}, " if known else ""
     pinned = "" if edge.revision else ", unpinned"
     return f"{name}  ({relation}{how}{_in(edge.evidence)}{pinned})"
 
