@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 
 from aibom.components import Import
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Finding
+from aibom.findings import Finding, Severity
 from aibom.inspectors import pickle_rules as rules
 from aibom.inspectors.pickle_judge import Judge
-from aibom.inspectors.pickle_nodes import Blob, Call, Node
+from aibom.inspectors.pickle_nodes import Blob, Call, Global, Node
+from aibom.inspectors.pickle_second_opinion import MOST_BYTES, with_second_opinion
+from aibom.inspectors.pickle_triage import triage
 from aibom.inspectors.pickle_walk import Machine, Raw, RawHook, WalkFault
 from aibom.inspectors.pickle_window import Window
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource, MemorySource, SliceSource
 
-__all__ = ["Examination", "Fault", "Raw", "RawHook", "examine", "present"]
+__all__ = ["Examination", "Fault", "Raw", "RawHook", "examine", "present", "settle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,41 @@ def examine(
     Without `streams`, goes on until the end of the data or until bytes that begin no pickle. Nothing is imported or
     run. Raises nothing but OSError from `data`: faults and exhausted limits are in the result.
     """
-    return _examine(file, data, limits, start=start, values=values, streams=streams, raw=raw)
+    examined = _examine(file, data, limits, start=start, values=values, streams=streams, raw=raw)
+    if not examined.findings:
+        return examined
+    end = examined.fault.offset + 1 if examined.fault else examined.ends[-1]
+    stream = data.read_at(start, min(end - start, MOST_BYTES + 1))
+    findings = with_second_opinion(file, stream, examined.opcodes, examined.findings, examined.imports, start)
+    return replace(examined, findings=capped(file, findings, limits))
+
+
+def settle(file: RepoFile, data: ByteSource, limits: Limits) -> Examination | None:
+    """Examine at high speed streams that import nothing but inert things; None where `examine` has to decide.
+
+    Uses are not looked at: imports are given as referenced, and opcodes are not counted.
+    """
+    window = Window(data)
+    judge = Judge(lambda _: b"", lambda _node, _call: False)
+    ends: list[int] = []
+    offset = 0
+    while not ends or _begins_pickle(window, offset):
+        settled = triage(window, offset, judge.inert)
+        if settled is None or len(ends) >= limits.pickle_streams:
+            return None
+        for place, module, name in settled.imports:
+            judge.imported(Global(module, name, place), 0)
+        offset = settled.end
+        ends.append(offset)
+    return Examination(
+        imports=judge.imports(file),
+        findings=(),
+        coverage=Coverage.COMPLETE,
+        ends=tuple(ends),
+        fault=None,
+        roots=(),
+        opcodes=0,
+    )
 
 
 def _examine(
@@ -88,8 +124,16 @@ def _examine(
         inner.append(_moved(file, examined, shift))
         return bool(examined.ends or examined.imports)
 
+    stepped: list[int] = []
+
+    def watched(call: Call, at: int) -> Raw | None:
+        found = raw(call, at) if raw else None
+        if found:
+            stepped.append(at)
+        return found
+
     judge = Judge(lambda blob: data.read_at(blob.offset, blob.length), nested)
-    machine = Machine(window, limits, judge, raw)
+    machine = Machine(window, limits, judge, watched if raw else None)
     ends: list[int] = []
     roots: list[Node] = []
     fault: Fault | None = None
@@ -114,10 +158,14 @@ def _examine(
         findings += part.findings
     if fault:
         findings.append(_fault_finding(file, fault, imported=bool(imports)))
+    if stepped:
+        # A plain unpickler reads the raw bytes as opcodes: both readings count.
+        plain = _examine(file, data, limits, start=start, streams=streams, depth=depth)
+        findings += _acting(plain, findings)
     partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner)
     return Examination(
         imports=tuple(imports),
-        findings=_capped(file, findings, limits),
+        findings=tuple(findings),
         coverage=Coverage.PARTIAL if partial else Coverage.COMPLETE,
         ends=tuple(ends),
         fault=fault,
@@ -129,6 +177,18 @@ def _examine(
 def present(file: RepoFile, message: str = "is a pickle; a format without code exists") -> Finding:
     """Say that the file can hold code, whatever was found in it."""
     return Finding.of(rules.PRESENT, message, file.at())
+
+
+def _acting(plain: Examination, known: list[Finding]) -> list[Finding]:
+    """Return what only the plain reading finds, but for its break: raw bytes are not meant to be opcodes."""
+    seen = {(finding.rule.id, finding.message) for finding in known}
+    return [
+        finding
+        for finding in plain.findings
+        if finding.severity.at_least(Severity.HIGH)
+        and finding.rule not in {rules.MALFORMED, INSPECTION_INCOMPLETE}
+        and (finding.rule.id, finding.message) not in seen
+    ]
 
 
 def _begins_pickle(window: Window, offset: int) -> bool:
@@ -161,7 +221,7 @@ def _moved(file: RepoFile, examined: Examination, shift: int) -> Examination:
     )
 
 
-def _capped(file: RepoFile, findings: list[Finding], limits: Limits) -> tuple[Finding, ...]:
+def capped(file: RepoFile, findings: list[Finding], limits: Limits) -> tuple[Finding, ...]:
     findings.sort(key=lambda finding: finding.sort_key)
     most = limits.findings_per_file
     if len(findings) <= most:

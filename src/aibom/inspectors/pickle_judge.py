@@ -31,6 +31,8 @@ _NESTED_LOADS = frozenset({
     "pickle.loads", "_pickle.loads", "dill.loads", "dill._dill.loads", "cloudpickle.loads",
     "cloudpickle.cloudpickle.loads", "torch.storage._load_from_bytes",
 })  # fmt: skip
+# They are harmless, but what they give is called.
+_MAKE_CALLABLES = frozenset({"attrgetter", "itemgetter", "methodcaller"})
 _PYTHON2_PROTOCOLS = 3
 _DEPTH = 16
 _REACHES_OUT = Entry(standing=Standing.DANGEROUS, effect=Effect.ATTRIBUTE, reason="leads into the interpreter")
@@ -56,6 +58,13 @@ class Judge:
         """Return one finding for each cause."""
         noted = [noted.to_finding(file) for noted in self._noted.values()]
         return record_findings(file, self._records.values()) + noted
+
+    def inert(self, module: str, name: str, protocol: int) -> bool:
+        """Say whether a global does no harm in any use, whatever else the stream does."""
+        if protocol < _PYTHON2_PROTOCOLS:
+            module, name = modern_name(module, name)
+        entry = self.table.exact.get((module, name))
+        return entry is not None and entry.role is Role.CALL and name not in _MAKE_CALLABLES
 
     def note(
         self, rule: Rule, message: str, offset: int, *, severity: Severity | None = None, evidence: tuple[str, ...] = ()

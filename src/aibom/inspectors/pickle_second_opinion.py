@@ -1,0 +1,76 @@
+"""Ask fickling for a second opinion on a pickle that has findings: its reading as evidence, never its verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aibom.components import Import, Verdict
+from aibom.files import RepoFile
+from aibom.findings import Finding, Severity
+from aibom.inspectors import pickle_rules as rules
+
+# fickling takes about thirty times as long as a tokenizer, so it reads small streams only.
+MOST_BYTES = 1024 * 1024
+MOST_OPCODES = 20_000
+_CODE_CHARACTERS = 8_000
+_IMPORT = re.compile(r"from ([\w.]+) import ([\w.]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What fickling makes of a stream: Python source, and the imports and calls that it names as dangerous."""
+
+    code: str
+    dangers: tuple[str, ...]
+
+
+def read_as_python(stream: bytes) -> Opinion | None:
+    """Decompile a pickle stream; None where fickling can't. Nothing of the stream is run."""
+    try:
+        from ast import unparse  # noqa: PLC0415 -- only flagged pickles pay for these imports
+
+        from fickling.analysis import Analyzer, BadCalls, UnsafeImports  # noqa: PLC0415
+        from fickling.fickle import Pickled  # noqa: PLC0415
+
+        pickled = Pickled.load(stream, fail_on_decode_error=False)
+        # By name, not by its overall severity, which calls an ordinary state_dict unsafe.
+        results = Analyzer([UnsafeImports(), BadCalls()]).analyze(pickled).results
+        dangers = tuple(dict.fromkeys(str(result.trigger) for result in results if result.trigger))
+        return Opinion(code=unparse(pickled.ast)[:_CODE_CHARACTERS], dangers=dangers)
+    # It raises whatever it happens to hit on broken streams and on opcodes that it has no class for. An opinion that
+    # can't be had changes nothing: our own findings stand.
+    except Exception:  # noqa: BLE001
+        return None
+
+
+def with_second_opinion(
+    file: RepoFile, stream: bytes, opcodes: int, findings: Sequence[Finding], imports: Sequence[Import], start: int
+) -> list[Finding]:
+    """Return the findings, the worst of them with the decompiled source as its last evidence.
+
+    What fickling calls dangerous and our table does not know is a finding of its own. `start` is where the stream
+    begins in the file.
+    """
+    found = list(findings)
+    worst = min(range(len(found)), key=lambda index: found[index].sort_key, default=None)
+    if (
+        worst is None
+        or not found[worst].severity.at_least(Severity.MEDIUM)
+        or opcodes > MOST_OPCODES
+        or len(stream) > MOST_BYTES
+    ):
+        return found
+    opinion = read_as_python(stream)
+    if opinion is None:
+        return found
+    if opinion.code:
+        found[worst] = replace(found[worst], evidence=(*found[worst].evidence, f"decompiled:\n{opinion.code}"))
+    unknown = {(item.module, item.name) for item in imports if item.verdict is Verdict.UNKNOWN}
+    for danger in opinion.dangers:
+        match = _IMPORT.fullmatch(danger)
+        if match and (match[1], match[2]) in unknown:
+            message = f"fickling calls `{danger}` dangerous; this tool's table does not know it"
+            found.append(Finding.of(rules.SECOND_OPINION, message, file.at(offset=start)))
+    return found
