@@ -30,7 +30,7 @@ _RESET = re.compile(r"\bt=(\d+)")
 
 
 Response = Any
-"""An answer of the hub client's own HTTP library: httpx with huggingface_hub 1, httpx2 with 2, alike in what is used."""
+"""An answer of the hub client's own HTTP library: httpx with huggingface_hub 1, httpx2 with 2: alike here."""
 
 
 class NetworkError(OSError):

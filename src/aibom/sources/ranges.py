@@ -65,7 +65,7 @@ class ReadBudget:
 
 
 class BlockCache:
-    """Pieces of one file that were read, kept as they came and merged where they touch. Offsets are in bytes."""
+    """Pieces of one file that were read, no two of which touch. Offsets are in bytes."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[int, bytes]] = []
@@ -78,27 +78,28 @@ class BlockCache:
         return None
 
     def put(self, offset: int, data: bytes) -> None:
-        """Keep a piece; it is merged with the piece that ends where it begins, or that it overlaps."""
-        for number, (start, piece) in enumerate(self._pieces):
-            if start <= offset <= start + len(piece):
-                merged = piece[: offset - start] + data
-                if len(merged) < len(piece):
-                    merged += piece[len(merged) :]
-                self._pieces[number] = (start, merged)
-                return
-        self._pieces.append((offset, data))
+        """Keep a piece; it becomes one with all pieces that it touches."""
+        start, end = offset, offset + len(data)
+        apart = []
+        touching = []
+        for piece_start, piece in self._pieces:
+            if piece_start <= end and start <= piece_start + len(piece):
+                touching.append((piece_start, piece))
+            else:
+                apart.append((piece_start, piece))
+        first = min([start, *(at for at, _ in touching)])
+        last = max([end, *(at + len(piece) for at, piece in touching)])
+        merged = bytearray(last - first)
+        for at, piece in (*touching, (start, data)):
+            merged[at - first : at - first + len(piece)] = piece
+        self._pieces = [*apart, (first, bytes(merged))]
 
     def missing(self, offset: int, length: int) -> int:
         """Return the offset of the first byte of this range that no piece holds, or the range's end."""
-        position = offset
-        moved = True
-        while moved and position < offset + length:
-            moved = False
-            for start, piece in self._pieces:
-                if start <= position < start + len(piece):
-                    position = start + len(piece)
-                    moved = True
-        return min(position, offset + length)
+        for start, piece in self._pieces:
+            if start <= offset < start + len(piece):
+                return min(start + len(piece), offset + length)
+        return offset
 
 
 class RangeSource:

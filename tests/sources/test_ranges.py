@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aibom.errors import LimitExceeded, MalformedFile
+from aibom.sources.ranges import DEPENDENT_REQUESTS, FIRST_WINDOW, BlockCache, RangeSource, ReadBudget
+
+MIB = 1024 * 1024
+
+
+class FakeRemote:
+    """A remote file that remembers what it was asked; `short` makes every answer too short by that many bytes."""
+
+    def __init__(self, data: bytes, *, short: int = 0, ends_at: int | None = None) -> None:
+        self.data = data
+        self.short = short
+        self.ends_at = ends_at
+        self.asked: list[tuple[int, int]] = []
+        self.streams: list[int] = []
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        self.asked.append((offset, length))
+        return self.data[offset : offset + length - self.short]
+
+    def stream(self, offset: int) -> Iterator[bytes]:
+        self.streams.append(offset)
+        end = len(self.data) if self.ends_at is None else self.ends_at
+        for start in range(offset, end, 50_000):
+            yield self.data[start : min(start + 50_000, end)]
+
+
+def source(remote: FakeRemote, *, file: int = 64 * MIB, stream: int = 64 * MIB, scan: int = 256 * MIB) -> RangeSource:
+    return RangeSource(remote, len(remote.data), file_budget=file, stream_budget=stream, scan_budget=ReadBudget(scan))
+
+
+def hop(data: RangeSource) -> None:
+    for offset in range(0, data.size, 150_000):
+        data.read_at(offset, 16)
+
+
+def pattern(size: int) -> bytes:
+    return bytes(range(251)) * (size // 251 + 1)
+
+
+def test_the_first_look_costs_one_small_request() -> None:
+    """A small read takes 64 KiB at once, and what lies in them is free."""
+    remote = FakeRemote(pattern(MIB))
+    with source(remote) as data:
+        data.preload()
+        assert remote.data[8:1000] == data.read_at(8, 992)
+    assert [(0, FIRST_WINDOW)] == remote.asked
+
+
+def test_a_small_file_is_one_request() -> None:
+    """Nothing is asked for behind the end."""
+    remote = FakeRemote(b"short")
+    assert b"short" == source(remote).read_at(0, 100)
+    assert [(0, 5)] == remote.asked
+    assert b"" == source(remote).read_at(5, 1)
+
+
+def test_a_sequential_reader_gets_growing_windows() -> None:
+    """7 MB in small steps take a handful of requests, and little more than was read is moved."""
+    remote = FakeRemote(pattern(64 * MIB))
+    data = source(remote)
+    for offset in range(0, 7 * MIB, 4096):
+        data.read_at(offset, 4096)
+    assert len(remote.asked) <= 8
+    assert sum(length for _, length in remote.asked) <= 16 * MIB
+
+
+def test_a_reader_that_jumps_gets_small_windows() -> None:
+    """A jump to the directory at the end, and back to one member, moves three windows."""
+    remote = FakeRemote(pattern(64 * MIB))
+    data = source(remote)
+    for offset in (64 * MIB - 22, 64 * MIB - 5000, 30 * MIB):
+        data.read_at(offset, 22)
+    assert sum(length for _, length in remote.asked) <= 3 * FIRST_WINDOW
+
+
+def test_after_many_dependent_requests_the_file_is_streamed() -> None:
+    """A reader that hops along a chain is served from one stream, also a little backwards."""
+    remote = FakeRemote(pattern(30 * MIB))
+    data = source(remote)
+    step = 200_000
+    for number in range(DEPENDENT_REQUESTS + 40):
+        assert remote.data[number * step :][:16] == data.read_at(number * step, 16)
+    assert DEPENDENT_REQUESTS == len(remote.asked)
+    assert 1 == len(remote.streams)
+    back = (DEPENDENT_REQUESTS + 39) * step - 1000
+    assert remote.data[back : back + 16] == data.read_at(back, 16)
+    assert remote.data[:16] == data.read_at(0, 16), "what was read before the stream is still there"
+
+
+def test_a_stream_that_ends_early_is_refused() -> None:
+    """A stream must bring what the listing promised."""
+    remote = FakeRemote(pattern(30 * MIB), ends_at=20 * MIB)
+    with pytest.raises(MalformedFile, match="ended before"):
+        hop(source(remote))
+
+
+def test_a_file_too_large_to_stream_is_bounded() -> None:
+    """Where streaming would move too much, the file's budget ends the reading."""
+    remote = FakeRemote(pattern(30 * MIB))
+    with pytest.raises(LimitExceeded, match="this file"):
+        hop(source(remote, file=3 * MIB, stream=MIB))
+
+
+def test_the_scan_has_one_budget() -> None:
+    """Files share what a scan may move."""
+    budget = ReadBudget(100_000)
+    remote = FakeRemote(pattern(MIB))
+    one, two = (RangeSource(remote, MIB, file_budget=MIB, stream_budget=MIB, scan_budget=budget) for _ in range(2))
+    one.read_at(0, 10)
+    with pytest.raises(LimitExceeded, match="the scan"):
+        two.read_at(0, 10)
+    assert (FIRST_WINDOW, 1) == (budget.moved, budget.requests)
+
+
+def test_an_answer_that_is_too_short_is_refused() -> None:
+    """What was promised must come."""
+    with pytest.raises(MalformedFile, match="promised"):
+        source(FakeRemote(pattern(MIB), short=1)).read_at(0, 10)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 100_000)), max_size=25))
+def test_any_order_of_reads_gives_the_bytes_of_the_file(reads: list[tuple[int, int]]) -> None:
+    """Whatever a reader does, it sees the file."""
+    remote = FakeRemote(pattern(300_000)[:300_000])
+    data = source(remote)
+    for offset, length in reads:
+        assert remote.data[offset : offset + length] == data.read_at(offset, length)
+        buffer = memoryview(bytearray(length))
+        got = data.read_into(offset, buffer)
+        assert remote.data[offset : offset + length] == bytes(buffer[:got])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.integers(1, 40)), max_size=12), st.integers(0, 120), st.integers(1, 60)
+)
+def test_a_cache_returns_only_what_was_put(pieces: list[tuple[int, int]], offset: int, length: int) -> None:
+    """A hit is the file's bytes; the first missing byte is the first that no piece holds."""
+    data = bytes(range(200))
+    cache = BlockCache()
+    held: set[int] = set()
+    for start, size in pieces:
+        cache.put(start, data[start : start + size])
+        held |= set(range(start, start + size))
+    found = cache.get(offset, length)
+    assert found in {None, data[offset : offset + length]}
+    expected = next((at for at in range(offset, offset + length) if at not in held), offset + length)
+    assert expected == cache.missing(offset, length)
