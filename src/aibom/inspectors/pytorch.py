@@ -46,10 +46,12 @@ _SMALL = 4096
 class TorchPickle:
     """One pickle of a torch archive: what was found in it, its tensors, and the entries of its storages by key.
 
+    `stem` is `data` or `constants`.
     `bare` are all storages that it names, whether or not a tensor looks into them.
     """
 
     entry: ZipEntry
+    stem: str
     examination: Examination
     storages: Mapping[str, ZipEntry]
     named: tuple[Named[TorchTensor], ...]
@@ -98,7 +100,13 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
         bare = tuple(storage for node in naming.persistent if (storage := storage_of(node)) is not None)
         pickles.append(
             TorchPickle(
-                entry=entry, examination=examination, storages=storages, named=named, bare=bare, complete=complete
+                entry=entry,
+                stem=stem,
+                examination=examination,
+                storages=storages,
+                named=named,
+                bare=bare,
+                complete=complete,
             )
         )
     order = next((entry for entry in directory.entries if _leaf(entry) == "byteorder"), None)
@@ -167,7 +175,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
 
 def _note_several(archive: TorchArchive, seen: Observations) -> None:
     """Report several checkpoints in one: torch takes one, by the first entry's folder, in any case of letters."""
-    found = [pickle.entry for pickle in archive.pickles if _pickle_of(pickle.entry)[1] == "data"]
+    found = [pickle.entry for pickle in archive.pickles if pickle.stem == "data"]
     if len(found) > 1:
         names = ", ".join(entry.name for entry in found[:3])
         seen.report(ARCHIVE_AMBIGUOUS, f"{len(found)} pickles that torch may take for the checkpoint: {names}")

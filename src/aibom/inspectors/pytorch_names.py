@@ -22,11 +22,16 @@ _BARE = "tensor"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named(Generic[T]):
-    """A tensor with its name. `tensor` is None where it can't be read exactly."""
+    """A tensor with its name. `tensor` is None where it can't be read exactly.
+
+    `through` is the class of the outermost object on the way that is neither a plain container nor a module of torch:
+    what such an object does with a tensor depends on its class.
+    """
 
     name: str
     tensor: T | None
     node: Node
+    through: str = ""
 
 
 @dataclass(slots=True)
@@ -48,11 +53,11 @@ class Naming(Generic[T]):
     def tensors(self, root: Node) -> Iterator[Named[T]]:
         """Yield at most `most` tensors in the order of the file."""
         self._holders = self._holding_tensors(root)
-        stack: list[tuple[str, int, Node]] = [("", 0, root)]
+        stack: list[tuple[str, int, Node, str]] = [("", 0, root, "")]
         yielded = 0
         on_path: list[int] = []
         while stack:
-            name, depth, node = stack.pop()
+            name, depth, node, through = stack.pop()
             del on_path[depth:]
             if id(node) not in self._holders:
                 continue
@@ -61,7 +66,7 @@ class Naming(Generic[T]):
                 if yielded > self.most:
                     self.complete = False
                     return
-                yield Named(name=name or _BARE, tensor=self._tensor(node), node=node)
+                yield Named(name=name or _BARE, tensor=self._tensor(node), node=node, through=through)
                 continue
             # An object that contains itself has no end of names; one is enough.
             if id(node) in on_path:
@@ -70,8 +75,9 @@ class Naming(Generic[T]):
                 self.complete = False
                 continue
             on_path.append(id(node))
+            through = through or foreign_class(node)
             inner = [
-                (f"{name}.{key}" if name else key, depth + 1, item)
+                (f"{name}.{key}" if name else key, depth + 1, item, through)
                 for key, item in _items(node)
                 if id(item) in self._holders
             ]
@@ -120,6 +126,22 @@ class Naming(Generic[T]):
         return frozenset(holders)
 
 
+def foreign_class(node: Node) -> str:
+    """Return the class of an object that is neither a plain container nor a module of torch, else nothing."""
+    match node:
+        case RawArray():
+            return "an array of objects"
+        case Call(callee=Global() as made) | Call(callee=PersistentId(args=("module", Global() as made, *_))):
+            if made.path in _CONTAINERS or (made.module.startswith("torch.nn.") and _module_state(node) is not None):
+                return ""
+            return made.path
+        case Call():
+            return "an object of unknown class"
+        case _:
+            return ""
+
+
+_CONTAINERS = frozenset({"collections.OrderedDict", "collections.defaultdict", "builtins.dict", "builtins.list"})
 _LEAVES = (str, int, float, bytes, type(None), Global)
 
 

@@ -14,6 +14,10 @@ from aibom.inspectors.pytorch_dtypes import Dtype, dtype_of, storage_dtype
 
 _LARGEST = 1 << 62
 _MOST_DIMENSIONS = 64  # torch itself allows 64
+_TENSOR_CLASSES = frozenset(
+    {"torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"}
+)
+_DATA_ATTRIBUTES = frozenset({"data", "real", "imag"})
 _DENSE, _QUANTIZED, _META = "strided", "quantized", "meta"
 
 
@@ -107,9 +111,12 @@ def is_tensor_call(node: Node) -> bool:
 
 def read_tensor(node: Node) -> TorchTensor | None:
     """Return the tensor that a node stands for, None where anything about it is not exactly known."""
-    if isinstance(node, Call) and isinstance(node.callee, Global) and isinstance(node.args, tuple):
-        return _rebuilt(node.callee, node.args, 4)
-    return None
+    if not isinstance(node, Call) or not isinstance(node.callee, Global) or not isinstance(node.args, tuple):
+        return None
+    # `Tensor.__setstate__` takes another storage, and methods called on a tensor may write into it.
+    if node.state or node.items or node.pairs:
+        return None
+    return _rebuilt(node.callee, node.args, 4)
 
 
 def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor | None:
@@ -149,6 +156,19 @@ def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor 
                     dtype=inner_tensor.dtype, shape=inner_tensor.shape, layout="nested", views=inner_tensor.views
                 )
     return None
+
+
+def _keeps_data(state: Node) -> bool:
+    """Say whether attributes that are set on a tensor leave its elements alone, as torch sets them one by one."""
+    match state:
+        case None:
+            return True
+        case Dict() | (Dict(), None) | (None, None):
+            parts = state if isinstance(state, tuple) else (state,)
+        case _:
+            return False
+    keys = [key for part in parts if isinstance(part, Dict) for key in part.items[::2]]
+    return all(isinstance(key, str) and key not in _DATA_ATTRIBUTES for key in keys)
 
 
 def _dense(view: View | None) -> TorchTensor | None:
