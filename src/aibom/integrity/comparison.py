@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aibom.components import SignatureStatus, Verification
 from aibom.digests import FileDigests, Shards
 from aibom.files import Format, Location, RepoFile, Role
-from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.findings import Evidence, Finding, Rule
 from aibom.integrity.claims import Claim, Manifest, Resource
 from aibom.integrity.rules import HASH_MISMATCH, MISSING_FILE, UNSIGNED_FILE
 from aibom.integrity.statements import ALWAYS_IGNORED
@@ -189,13 +189,13 @@ def _left_out(claim: Claim, manifest: Manifest, base: str, files: list[RepoFile]
     paths = frozenset((*manifest.ignored, *ALWAYS_IGNORED))
     ignored = [file for file in files if _is_under(file.path[len(base) :], paths) and acts(file)]
     # The specification fails on any file that is not listed. One exception: a further signature, which nothing loads.
-    unlisted = [file for file in files if not _is_under(file.path[len(base) :], paths)]
+    unlisted = [
+        file for file in files if file.role is not Role.SIGNATURE and not _is_under(file.path[len(base) :], paths)
+    ]
     outcome.partial = bool(unlisted or ignored)
     name = claim.file.path
-    for further in (False, True):
-        found = [file.path for file in unlisted if (file.role is Role.SIGNATURE) is further]
-        faults = [(path, f"not among the files that {name} signs") for path in found]
-        outcome.findings += _listed(UNSIGNED_FILE, claim, faults, severity=Severity.LOW if further else None)
+    faults = [(file.path, f"not among the files that {name} signs") for file in unlisted]
+    outcome.findings += _listed(UNSIGNED_FILE, claim, faults)
     faults = [(file.path, f"left out of {name} by its signer") for file in ignored]
     outcome.findings += _listed(UNSIGNED_FILE, claim, faults)
 
@@ -242,11 +242,9 @@ def _values(found: FileDigests | None) -> dict[str, str]:
     return {digest.algorithm: digest.value for digest in found.digests} if found else {}
 
 
-def _listed(
-    rule: Rule, claim: Claim, faults: list[tuple[str, str]], *, severity: Severity | None = None
-) -> Iterator[Finding]:
+def _listed(rule: Rule, claim: Claim, faults: list[tuple[str, str]]) -> Iterator[Finding]:
     faults.sort()
     for path, message in faults[:_SHOWN]:
-        yield Finding.of(rule, message, Location(path=path), severity=severity)
+        yield Finding.of(rule, message, Location(path=path))
     if len(faults) > _SHOWN:
-        yield Finding.of(rule, f"and {len(faults) - _SHOWN} more files", claim.file.at(), severity=severity)
+        yield Finding.of(rule, f"and {len(faults) - _SHOWN} more files", claim.file.at())
