@@ -12,11 +12,12 @@ from math import prod
 from aibom.components import Inspection, Reference, ReferenceKind
 from aibom.containers.names import fault_of
 from aibom.containers.rules import PATH_TRAVERSAL
-from aibom.files import RepoFile
+from aibom.files import Coverage, RepoFile
 from aibom.findings import Finding
 from aibom.inspectors.numpy_values import item_type, shape_of, summarize_arrays
 from aibom.inspectors.pickle_examine import Raw, RawHook, examine, present
 from aibom.inspectors.pickle_nodes import Call, Dict, Node
+from aibom.inspectors.pickle_trailing import look_after
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
@@ -67,6 +68,14 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     files: list[tuple[str, int]] = []
     examination = examine(file, data, limits, values=True, raw=array_hook(data, files))
     findings: list[Finding] = [present(file), *examination.findings]
+    imports = examination.imports
+    coverage = examination.coverage
+    end = examination.fault.offset if examination.fault else examination.ends[-1]
+    if end < data.size:
+        rest = look_after(file, data, limits, end, broken=examination.fault is not None)
+        findings += rest.findings
+        imports += rest.imports
+        coverage = coverage if rest.complete else Coverage.PARTIAL
     references: list[Reference] = []
     for name, offset in files[: limits.findings_per_file]:
         references.append(Reference(path=name, kind=ReferenceKind.EXTERNAL_DATA, location=file.at(offset=offset)))
@@ -76,9 +85,9 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
             findings.append(Finding.of(PATH_TRAVERSAL, text, file.at(offset=offset)))
     return Inspection(
         file=file,
-        coverage=examination.coverage,
+        coverage=coverage,
         tensors=summarize_arrays(examination.roots, limits),
-        imports=examination.imports,
+        imports=imports,
         metadata={"pickle:streams": len(examination.ends), "pickle:opcodes": examination.opcodes},
         references=tuple(references),
         findings=tuple(findings),

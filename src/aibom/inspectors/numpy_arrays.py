@@ -12,6 +12,7 @@ from aibom.findings import Finding, Rule, Severity
 from aibom.inspectors.numpy_header import MAGIC, ArrayHeader, header_span, read_header
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import examine, present
+from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.protocol import TRUNCATED
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -30,7 +31,6 @@ TRAILING_BYTES = Rule(
 
 RULES = (TRAILING_BYTES,)
 
-_PICKLE_STARTS = frozenset({b"\x80", b"(", b"c", b"]", b"}", b"i"})
 _NO_NUMBERS = frozenset({"OBJECT", "BYTES", "TEXT", "VOID", "DATETIME64", "TIMEDELTA64"})
 
 
@@ -71,12 +71,12 @@ class _Reading:
             self.complete = False
             # numpy may understand what we do not, and then loads what stands behind it.
             with suppress(FileFault):
-                self._pickle(header_span(self.data, self.limits, at)[1], said=False)
+                self._look_after(header_span(self.data, self.limits, at)[1])
             return None
         end: int | None
         if header.objects:
             self.complete = False
-            end = self._pickle(header.data_offset, said=True)
+            end = self._pickle(header.data_offset)
         else:
             end = self._numbers(header)
         if end is None or end >= self.data.size:
@@ -84,17 +84,21 @@ class _Reading:
         if self.data.read_at(end, len(MAGIC)) == MAGIC and self.arrays < self.limits.tensors:
             return end
         self.seen.report(TRAILING_BYTES, f"{self.data.size - end} bytes follow the array", offset=end)
-        self._pickle(end, said=False)
+        self._look_after(end)
         return None
 
-    def _pickle(self, start: int, *, said: bool) -> int | None:
-        """Examine a pickle; if nobody `said` that one is here, what is no pickle is no fault."""
-        if not said and self.data.read_at(start, 1) not in _PICKLE_STARTS:
-            return None
+    def _look_after(self, start: int) -> None:
+        """Search the rest of the file for pickles that act."""
+        behind = look_after(self.file, self.data, self.limits, start, broken=True)
+        self.findings += behind.findings
+        self.imports += behind.imports
+        if not behind.complete:
+            self.seen.coverage = Coverage.PARTIAL
+
+    def _pickle(self, start: int) -> int | None:
+        """Examine the pickle of an array of objects; return where it ends."""
         # numpy passes the open file to pickle, which stops at the first STOP.
         examined = examine(self.file, self.data, self.limits, start=start, streams=1)
-        if not (said or examined.ends or examined.imports):
-            return None
         if not self.findings:
             self.findings.append(present(self.file, "holds objects, which are a pickle"))
         self.findings += examined.findings

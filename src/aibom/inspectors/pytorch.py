@@ -15,6 +15,7 @@ from aibom.files import Coverage, Format, RepoFile
 from aibom.findings import Rule, Severity
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
+from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
 from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call, read_tensor, storage_of
@@ -89,7 +90,7 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
             seen.fault(fault, members=(entry.name,))
             continue
         with source:
-            examination = examine(member, source, limits, values=True)
+            examination = _examined(member, source, limits)
         prefix = f"{folder}{stem}/"
         storages = {key[len(prefix) :]: item for key, item in by_name.items() if key.startswith(prefix)}
         naming = Naming(is_tensor_call, read_tensor, limits.tensors)
@@ -112,6 +113,21 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
     order = next((entry for entry in directory.entries if _leaf(entry) == "byteorder"), None)
     little = order is None or _text(data, order, limits) != "big"
     return TorchArchive(directory=directory, pickles=tuple(pickles), little_endian=little)
+
+
+def _examined(member: RepoFile, source: ByteSource, limits: Limits) -> Examination:
+    """Examine a pickle to the end of its entry: torch loads the first stream, and others may load the rest."""
+    examination = examine(member, source, limits, values=True)
+    end = examination.fault.offset if examination.fault else examination.ends[-1]
+    if end >= source.size:
+        return examination
+    rest = look_after(member, source, limits, end, broken=examination.fault is not None)
+    return replace(
+        examination,
+        imports=(*examination.imports, *rest.imports),
+        findings=(*examination.findings, *rest.findings),
+        coverage=examination.coverage if rest.complete else Coverage.PARTIAL,
+    )
 
 
 def _pickle_of(entry: ZipEntry) -> tuple[str, str]:

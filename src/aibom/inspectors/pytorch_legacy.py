@@ -15,6 +15,7 @@ from aibom.inspectors.numpy_arrays import TRAILING_BYTES
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
 from aibom.inspectors.pickle_nodes import Node
+from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.protocol import TRUNCATED
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
@@ -109,11 +110,14 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     findings = [present(file, "holds a pickle; a format without code exists"), *examination.findings]
     if legacy.complete and legacy.end < data.size:
         seen.report(TRAILING_BYTES, f"{data.size - legacy.end} bytes follow the last storage", offset=legacy.end)
-    if legacy.end < data.size and examination.fault is None:
-        # Whatever stands behind may be read by a second load from the same open file.
-        behind = examine(file, data, limits, start=legacy.end)
-        if behind.ends or behind.imports:
-            findings += behind.findings
+    imports = examination.imports
+    if legacy.end < data.size:
+        # A second load from the same open file, or another loader, may find something behind.
+        behind = look_after(file, data, limits, legacy.end, broken=True)
+        findings += behind.findings
+        imports += behind.imports
+        if not behind.complete:
+            seen.coverage = Coverage.PARTIAL
     own = seen.inspection()
     partial = Coverage.PARTIAL in {examination.coverage, own.coverage}
     incomplete = bool(faults or lost)
@@ -121,7 +125,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         own,
         coverage=Coverage.PARTIAL if partial else Coverage.COMPLETE,
         tensors=replace(summary, complete=summary.complete and not incomplete) if summary.tensors else None,
-        imports=examination.imports,
+        imports=imports,
         metadata={"pickle:streams": len(examination.ends)},
         findings=(*findings, *own.findings),
     )
