@@ -103,9 +103,12 @@ def take_inventory(source: Source, limits: Limits) -> Inventory:
     """
     entries: list[Entry] = []
     skipped: list[Skipped] = []
+    findings: list[Finding] = []
     for item in source.entries():
         if isinstance(item, Skipped):
             skipped.append(item)
+        elif isinstance(item, Finding):
+            findings.append(item)
         elif len(entries) < limits.files:
             entries.append(item)
         else:
@@ -113,7 +116,6 @@ def take_inventory(source: Source, limits: Limits) -> Inventory:
             break
     files: list[RepoFile] = []
     unread: list[RepoFile] = []
-    findings: list[Finding] = []
     for entry in sorted(entries, key=lambda entry: entry.path):
         fault, detail = entry.fault, entry.detail
         if fault is None:

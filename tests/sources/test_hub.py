@@ -12,10 +12,10 @@ from aibom.errors import LimitExceeded, MalformedFile, TargetError, UsageError
 from aibom.inventory import take_inventory
 from aibom.limits import Limits
 from aibom.report import Skipped
-from aibom.sources import open_source
 from aibom.sources.hub import HubLimits, HubName, HubSource, parse_hub_target
 from aibom.sources.network import Network, NetworkError
 from aibom.sources.protocol import Entry, Fault
+from aibom.sources.targets import open_source
 
 WEIGHTS = bytes(range(256)) * 1024
 FILES = {"README.md": b"# card\n", "model.safetensors": WEIGHTS, "config.json": b"{}"}

@@ -9,9 +9,9 @@ import pytest
 from aibom.errors import TargetError, UsageError
 from aibom.files import unescape_name
 from aibom.report import Skipped
-from aibom.sources import open_source
 from aibom.sources.local import DirectorySource, SingleFileSource, open_local, open_regular
 from aibom.sources.protocol import Entry, Fault
+from aibom.sources.targets import open_source
 
 
 def listing(root: Path) -> dict[str, Entry]:

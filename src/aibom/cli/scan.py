@@ -23,7 +23,7 @@ from aibom.errors import AibomError, UsageError
 from aibom.findings import Finding, Severity
 from aibom.pipeline import scan
 from aibom.report import Report
-from aibom.sources import open_source
+from aibom.sources.targets import open_source
 
 EXIT_FOUND = 1
 _NEVER = "never"

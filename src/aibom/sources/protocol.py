@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from aibom.files import Digest
+from aibom.findings import Finding
 from aibom.report import Skipped, SourceFacts
 from aibom.sources.bytesource import ByteSource
 
@@ -44,8 +45,8 @@ class Source(Protocol):
     remote: bool
     """True where reading a whole file means moving it over a network: digests are then declared, not computed."""
 
-    def entries(self) -> Iterator[Entry | Skipped]:
-        """Yield every name, in no promised order, and what was left out on purpose."""
+    def entries(self) -> Iterator[Entry | Skipped | Finding]:
+        """Yield every name, in no promised order, what was left out on purpose, and what is wrong with the place."""
         ...
 
     def open(self, path: str) -> ByteSource:

@@ -1,0 +1,48 @@
+"""From a target as the user spells it to the source that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aibom.errors import UsageError
+from aibom.limits import Limits
+from aibom.sources.archive import open_archive
+from aibom.sources.local import SingleFileSource, open_local
+from aibom.sources.network import Network
+from aibom.sources.protocol import Source
+
+
+def _hub(target: str, network: Network) -> Source:
+    from aibom.sources.hub import HubSource, parse_hub_target  # noqa: PLC0415 -- local scans never need the hub client
+
+    return HubSource(parse_hub_target(target), network)
+
+
+SOURCES: Mapping[str, Callable[[str, Network], Source]] = {
+    "hf://": _hub,
+    "pkg:": _hub,
+}
+"""How a target's spelling begins, to what opens it. Everything else is a path on this machine."""
+
+
+def open_source(target: str, *, offline: bool = False) -> Source:
+    """Open a target read-only, whatever kind of place its spelling names.
+
+    Raises:
+        UsageError: no kind of place has this spelling.
+        TargetError: it is missing or can't be reached.
+    """
+    for prefix, opener in SOURCES.items():
+        if target.startswith(prefix):
+            return opener(target, Network(offline=offline))
+    scheme, separator, _ = target.partition("://")
+    if separator and scheme.isalnum():
+        known = ", ".join(SOURCES)
+        raise UsageError(f"{scheme}:// targets are not supported", hint=f"a directory, a file, or {known}...")
+    source = open_local(target)
+    if isinstance(source, SingleFileSource):
+        data = source.open(source.target)
+        if (archive := open_archive(source.target, data, Limits())) is not None:
+            return archive
+        data.close()
+    return source
