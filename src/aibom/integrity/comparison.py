@@ -15,7 +15,7 @@ from aibom.integrity.statements import ALWAYS_IGNORED
 
 # A manifest of many wrong lines is one fact, told by its first lines.
 _SHOWN = 20
-_HARMLESS_ROLES = frozenset({Role.CARD, Role.LICENSE, Role.SIGNATURE, Role.DATA})
+_ACTING = frozenset({Role.WEIGHTS, Role.CODE, Role.CONFIG, Role.TOKENIZER})
 _HARMLESS = frozenset({Format.EMPTY, Format.TEXT, Format.MARKDOWN, Format.IMAGE, Format.AUDIO, Format.VIDEO,
                        Format.PDF, Format.FONT, Format.CSV})  # fmt: skip
 _SUFFIXES = (".sigstore.json", ".sigstore", ".bundle.json", ".bundle", ".cosign.bundle", ".oms.sig", ".sig", ".json")
@@ -23,7 +23,7 @@ _SUFFIXES = (".sigstore.json", ".sigstore", ".bundle.json", ".bundle", ".cosign.
 
 def acts(file: RepoFile) -> bool:
     """Say whether a file can change what a model does: weights, code, configuration, or what nobody recognised."""
-    return file.role not in _HARMLESS_ROLES and file.format not in _HARMLESS
+    return file.role in _ACTING or (file.role is Role.OTHER and file.format not in _HARMLESS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

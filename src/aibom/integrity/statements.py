@@ -83,7 +83,7 @@ def _model_signature(subjects: list[Any], predicate: object) -> Manifest:
         case _:
             raise MalformedFile("its predicate lacks resources or serialization")
     algorithm, shard_size = _serialization(serialization)
-    resources = tuple(_listed(item, algorithm, sharded=shard_size is not None) for item in items)
+    resources = tuple(_listed(item, algorithm, shard_size) for item in items)
     _unique(resources)
     if shard_size is not None:
         _check_shards(resources, shard_size)
@@ -115,15 +115,16 @@ def _serialization(value: Mapping[str, Any]) -> tuple[str, int | None]:
             raise MalformedFile(f"the serialization method {shown(value.get('method'))} is not known")
 
 
-def _listed(item: object, algorithm: str, *, sharded: bool) -> Resource:
+def _listed(item: object, algorithm: str, shard_size: int | None) -> Resource:
     match item:
         case {"name": str(name), "algorithm": str(label), "digest": str(value)}:
             pass
         case _:
             raise MalformedFile("a resource lacks name, algorithm or digest")
-    if label != algorithm:
+    # The reference implementation labels the digests of shards with their size.
+    if label not in {algorithm, f"{algorithm}-sharded-{shard_size}"}:
         raise MalformedFile(f"{shown(name)} is digested with {shown(label)}, the signature says {algorithm}")
-    if not sharded:
+    if shard_size is None:
         # The first releases named a model of a single file `.`.
         if name == ".":
             return Resource(name=".", algorithm=algorithm, digest=hexadecimal(algorithm, value))
