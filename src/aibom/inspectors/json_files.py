@@ -5,6 +5,7 @@ from __future__ import annotations
 from aibom.components import Inspection
 from aibom.errors import LimitExceeded
 from aibom.files import RepoFile
+from aibom.inspectors.foreign_json import parse_json
 from aibom.inspectors.keras_config import judge_text
 from aibom.inspectors.observations import Observations
 from aibom.limits import Limits
@@ -17,7 +18,8 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Judge the objects that Keras would build from this document, if it names any.
 
     Raises:
-        LimitExceeded: it is larger than the limits allow.
+        MalformedFile: it names a class and is not JSON.
+        LimitExceeded: it is larger or deeper than the limits allow.
     """
     if data.size > limits.json_bytes:
         raise LimitExceeded(f"JSON of {data.size} bytes, limit {limits.json_bytes}")
@@ -25,5 +27,8 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     raw = data.read_at(0, data.size)
     # A key may be spelled with escapes, so their presence is reason enough to parse.
     if any(mark in raw for mark in _MARKS):
-        judge_text(seen, raw.decode("utf-8-sig", "replace"), safe_mode=True)
+        text = raw.decode("utf-8-sig", "replace")
+        match parse_json(text, limits):
+            case {"class_name": _, "config": _}:
+                judge_text(seen, text, safe_mode=True)
     return seen.inspection()
