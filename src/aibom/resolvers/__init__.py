@@ -1,1 +1,90 @@
-"""What the files together say: card, lineage, licences, datasets, dependencies."""
+"""What the files together say: card, lineage, licenses, datasets, dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from aibom.components import Inspection, Relation, RelationKind, Resolution
+from aibom.findings import Finding, Severity
+from aibom.report import SourceFacts
+from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, weight_checks
+from aibom.resolvers.ancestry import Ancestry
+from aibom.resolvers.assembly import ROOT, Assembly, Subject, application, identify
+from aibom.resolvers.dependencies import resolve_dependencies
+from aibom.resolvers.layouts import Layout, find_models
+from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
+from aibom.resolvers.remote_code import resolve_remote_code
+from aibom.resolvers.repository import Repository, name_of
+from aibom.settings import Settings
+from aibom.sources.protocol import Source
+
+RULES = (
+    *repository.RULES,
+    *model_card.RULES,
+    *weight_checks.RULES,
+    *lineage.RULES,
+    *license_rules.RULES,
+    *remote_code.RULES,
+)
+
+
+def resolve(
+    source: Source,
+    inspections: tuple[Inspection, ...],
+    open_related: Callable[[str], Source | None],
+    settings: Settings,
+    source_facts: SourceFacts,
+) -> Resolution:
+    """Say what a target is made of.
+
+    `open_related` opens another model by its target string (`hf://owner/name@revision`), or returns None where that is
+    not wanted or not possible; it is asked for base models only.
+    """
+    files = Repository(source, inspections, settings.limits)
+    assembly = Assembly(files, Ancestry(open_related, settings.limits), source_facts, settings.profile)
+    subject = identify(source.target, source_facts, settings.identity)
+    layouts = find_models(files)
+    root_card = read_card(files)
+    if len(layouts) == 1:
+        layout = layouts[0]
+        reading = _card_of(files, layout, root_card)
+        root = assembly.model(layout, subject, ROOT, reading).ref
+    else:
+        root = _siblings(assembly, files, layouts, subject, root_card)
+    if root_card.card is None and not any(component.card for component in assembly.components.values()):
+        severity = Severity.INFO if len(inspections) == 1 else None
+        assembly.findings.append(Finding.of(CARD_MISSING, "there is no README.md", severity=severity))
+    assembly.findings.extend(resolve_remote_code(files))
+    dependencies = resolve_dependencies(files)
+    assembly.dependencies(root, dependencies.items)
+    assembly.findings.extend(dependencies.findings)
+    return assembly.resolution(root)
+
+
+def _card_of(files: Repository, layout: Layout, root_card: CardReading) -> CardReading:
+    """The card of the only model is the one at the root, or else the one in its folder."""
+    if root_card.card is not None or not layout.folder:
+        return root_card
+    return read_card(files, layout.folder)
+
+
+def _siblings(
+    assembly: Assembly, files: Repository, layouts: tuple[Layout, ...], subject: Subject, root_card: CardReading
+) -> str:
+    """Add several unrelated models under one application; the card at the root speaks of the whole."""
+    whole = application(subject, layouts)
+    assembly.components[whole.ref] = whole
+    taken: set[str] = set()
+    for number, layout in enumerate(layouts):
+        reading = read_card(files, layout.folder) if layout.folder else CardReading(card=None)
+        label = layout.label or name_of(layout.folder) or f"model-{number + 1}"
+        own = Subject(name=label, evidence=subject.evidence)
+        ref = f"model/{layout.folder}/{label}" if layout.label != name_of(layout.folder) else f"model/{layout.folder}"
+        model = assembly.model(layout, own, ref, reading, root_card.card)
+        taken.update(model.paths)
+        assembly.relate(Relation(source=whole.ref, target=model.ref, kind=RelationKind.CONTAINS))
+    assembly.findings.extend(root_card.findings)
+    rest = tuple(path for path in files.paths() if path not in taken)
+    assembly.components[whole.ref] = replace(whole, card=root_card.card, paths=rest)
+    return whole.ref

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from aibom.components import LicenseClaim
 from aibom.data.license_table import FAMILY_IDS, UNSTATED_IDS, License, license_table, slug_of
 
 _MAX_EXPRESSION = 1000
@@ -84,6 +85,18 @@ def keys_of(expression: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_licensing().license_keys(expression)))
     except ExpressionError:
         return ()
+
+
+def rows_of(claim: LicenseClaim) -> tuple[License, ...]:
+    """Return the licenses that a claim stands for: all of an `AND`, the first of an `OR`, which is a choice."""
+    table = license_table()
+    if claim.key:
+        return (table.by_key[claim.key],)
+    if not claim.expression:
+        return ()
+    ids = keys_of(claim.expression)
+    rows = [row for item in ids if (row := table.by_expression.get(item.lower()))]
+    return tuple(rows[:1]) if " OR " in claim.expression else tuple(rows)
 
 
 def _spelled(text: str) -> str | None:

@@ -28,8 +28,8 @@ _URL = re.compile(r"(?:https?://|www\.)\S+")
 # Who holds the rights, and when, is no part of the terms.
 # Only a line that is a statement of rights: "copyright notice and this permission" may start a wrapped line of terms.
 _COPYRIGHT_LINE = re.compile(
-    r"\W*(?:(?:portions )?copyright\W*(?:\(c\)|©|\d{4}|[<\[{]|year\b|.{0,80}\b(?:19|20)\d\d)|\(c\)\W*(?:\d|copyright)|©|"
-    r"all rights reserved\W*$|spdx-license-identifier)"
+    r"\W*(?:(?:portions )?copyright\W*(?:\(c\)|©|\d{4}|[<\[{]|year\b|.{0,80}\b(?:19|20)\d\d)|"
+    r"\(c\)\W*(?:\d|copyright)|©|all rights reserved\W*$|spdx-license-identifier)"
 )
 _WORD = re.compile(r"[^\W_]+")
 # Odd 64-bit constant of Knuth's multiplicative hashing (2^64 / golden ratio).

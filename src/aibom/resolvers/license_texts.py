@@ -22,13 +22,14 @@ _SAME = 0.99  # of the words, for a text that is called by a license's name
 # Words that may turn a license into another one, wherever they are added or taken away.
 _TURNING_WORDS = """
     not no non nor only never none except unless without exclude excludes excluding excluded prohibit prohibits
-    prohibited forbid forbids forbidden restrict restricts restricted restriction restrictions limit limits limited limitation
-    commercial commercially noncommercial nonprofit profit research academic educational personal evaluation military
-    weapon weapons surveillance revenue users user monthly annual fee royalty royalties pay paid payment license licence
-    licensed sublicense additional addition agreement terms condition conditions clause must shall may require requires
-    required obtain permission written consent disclose source attribution display prominently train training outputs
-    output derivative derivatives modify modified distribute distribution territory union european country countries
-    revoke revocable terminate termination notify registration register ai model models
+    prohibited forbid forbids forbidden restrict restricts restricted restriction restrictions limit limits
+    limited limitation commercial commercially noncommercial nonprofit profit research academic educational
+    personal evaluation military weapon weapons surveillance revenue users user monthly annual fee royalty
+    royalties pay paid payment license licence licensed sublicense additional addition agreement terms condition
+    conditions clause must shall may require requires required obtain permission written consent disclose source
+    attribution display prominently train training outputs output derivative derivatives modify modified
+    distribute distribution territory union european country countries revoke revocable terminate termination
+    notify registration register ai model models
 """
 _TURNING = frozenset(_TURNING_WORDS.split())
 # What a title may hold of them: it calls the text a license of something.
@@ -51,11 +52,17 @@ class Recognized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """What a text is. Without `licenses` it only resembles what the statement names."""
+    """What a text is. Without `licenses` it only resembles what the statement names.
+
+    `near` are then the ids of the text that it resembles, and `turned` says that words were added that may change the
+    terms while nearly all of that text is there.
+    """
 
     licenses: tuple[Recognized, ...]
     statement: str
     method: str
+    near: tuple[str, ...] = ()
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +113,8 @@ def _resemblance(nearest: _Difference | None, words: Words) -> Detection | None:
     first = next((words.words[start:end] for start, end in nearest.added if end - start > 1), ())
     quoted = f", among them “{' '.join(first[:12])}”" if first else ""
     statement = f"not the text of {_title(nearest.item)}: {added} words added, {lacking} missing{quoted}"
-    return Detection(licenses=(), statement=statement, method="resemblance")
+    turned = has > _SAME and any(_TURNING & set(words.words[start:end]) for start, end in nearest.added)
+    return Detection(licenses=(), statement=statement, method="resemblance", near=nearest.item.ids, turned=turned)
 
 
 def _nearest(words: Words) -> _Difference | None:

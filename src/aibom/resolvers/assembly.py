@@ -1,0 +1,372 @@
+"""Put what was found together: models, their parts and ancestors, datasets and libraries, and their relations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from aibom.components import (
+    Basis,
+    Component,
+    ComponentKind,
+    Fact,
+    LicenseClaim,
+    ModelCard,
+    Relation,
+    RelationKind,
+    Resolution,
+    Scalar,
+    Scope,
+)
+from aibom.findings import Evidence, Finding
+from aibom.report import SourceFacts
+from aibom.resolvers import hub_names
+from aibom.resolvers.ancestry import Ancestry, dataset_claims, resolved, with_owner
+from aibom.resolvers.datasets import Dataset, resolve_datasets
+from aibom.resolvers.dependencies import Dependency, purl_of
+from aibom.resolvers.hub_names import ModelName, parse_name
+from aibom.resolvers.layouts import Layout
+from aibom.resolvers.license_claims import collect_terms
+from aibom.resolvers.license_flow import Edge, Node
+from aibom.resolvers.license_names import rows_of
+from aibom.resolvers.licenses import Licensed, resolve_licenses
+from aibom.resolvers.lineage import Base, resolve_lineage
+from aibom.resolvers.model_card import CardReading
+from aibom.resolvers.model_facts import model_facts, sets_of
+from aibom.resolvers.repository import Repository, stated
+from aibom.resolvers.weight_checks import check_weights
+from aibom.settings import Identity, Profile
+
+ROOT = "model"
+_COMMIT = re.compile(r"[0-9a-f]{40}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who the target is: on a hub, by what the user says, else by the name of its directory."""
+
+    name: str
+    group: str | None = None
+    version: str | None = None
+    purl: str | None = None
+    supplier: Fact[str] | None = None
+    evidence: Evidence
+
+    @property
+    def id(self) -> str | None:
+        """`owner/name` where the owner is known."""
+        return f"{self.group}/{self.name}" if self.group else None
+
+
+def identify(target: str, facts: SourceFacts, identity: Identity) -> Subject:
+    """Name the target. What stands in its configuration files is never taken for its own name."""
+    known = parse_name(facts.identity) if facts.identity else None
+    supplier = None
+    if identity.supplier:
+        evidence = Evidence(statement="given by the user", source="operator")
+        supplier = Fact(value=identity.supplier, basis=Basis.DECLARED, evidence=evidence)
+    if known is not None and known.kind == "hub":
+        commit = facts.revision if facts.revision and _COMMIT.match(facts.revision) else None
+        name = replace(known, revision=commit)
+        evidence = Evidence(statement=f"repository {known.id}", source=facts.kind)
+        return Subject(
+            name=known.name,
+            group=known.group,
+            version=identity.version or commit,
+            purl=identity.purl or hub_names.purl_of(name),
+            supplier=supplier or Fact(value=known.group or "", basis=Basis.DECLARED, evidence=evidence),
+            evidence=evidence,
+        )
+    if identity.name or identity.purl:
+        return _named_by_user(identity, supplier)
+    leaf = target.rstrip("/").rpartition("/")[2]
+    name_ = re.sub(r"[^\w.+\- ]", "_", leaf).strip("._ ")[:120] or "model"
+    version = facts.revision if facts.revision and _COMMIT.match(facts.revision) else None
+    evidence = Evidence(statement="the name of the directory or file", source=facts.kind)
+    return Subject(name=name_, version=identity.version or version, supplier=supplier, evidence=evidence)
+
+
+def _named_by_user(identity: Identity, supplier: Fact[str] | None) -> Subject:
+    from packageurl import PackageURL  # noqa: PLC0415 -- start-up time
+
+    purl = PackageURL.from_string(identity.purl) if identity.purl else None
+    owner, _, name = (identity.name or "").rpartition("/")
+    return Subject(
+        name=name or (purl.name if purl else "model"),
+        group=owner or (purl.namespace if purl else None) or None,
+        version=identity.version or (purl.version if purl else None),
+        purl=identity.purl,
+        supplier=supplier,
+        evidence=Evidence(statement="given by the user", source="operator"),
+    )
+
+
+class Assembly:
+    """Collects components, relations and findings. Every ref is given out once."""
+
+    def __init__(self, repository: Repository, ancestry: Ancestry, facts: SourceFacts, profile: Profile) -> None:
+        self._repository = repository
+        self._ancestry = ancestry
+        self._facts = facts
+        self._profile = profile
+        self.components: dict[str, Component] = {}
+        self.relations: dict[tuple[str, str, str], Relation] = {}
+        self.findings: list[Finding] = []
+
+    def model(
+        self, layout: Layout, subject: Subject, ref: str, reading: CardReading, shared: ModelCard | None = None
+    ) -> Component:
+        """Add a model with its parts. `shared` is the card of the whole, where the model is one of several."""
+        card = reading.card
+        whole = ref == ROOT
+        self.findings.extend(reading.findings)
+        sets = sets_of(layout)
+        facts = model_facts(self._repository, layout, sets, card)
+        self.findings.extend(check_weights(layout, sets))
+        lineage = resolve_lineage(self._repository, layout, card, facts, subject.id or subject.name)
+        bases = resolved(lineage.bases)
+        self.findings.extend(lineage.findings)
+        datasets = resolve_datasets(self._repository, layout, card)
+        terms = collect_terms(self._repository, layout, card or shared, self._facts if whole else None)
+        parents = (*self._base_edges(bases), *_data_edges(datasets), *_code_edges(terms.claims))
+        licensing = resolve_licenses(
+            Licensed(
+                name=subject.id or subject.name,
+                identity=subject.id,
+                terms=terms,
+                parents=parents,
+                card=card,
+                facts=facts,
+            ),
+            self._profile,
+        )
+        self.findings.extend(licensing.findings)
+        component = Component(
+            ref=ref,
+            kind=ComponentKind.MODEL,
+            name=subject.name,
+            group=subject.group,
+            version=subject.version,
+            purl=subject.purl,
+            description=_description(card),
+            licenses=licensing.claims,
+            paths=self._paths(layout, whole=whole),
+            card=card,
+            model=facts,
+            urls=_urls(subject, card, self._facts if whole else None),
+            supplier=subject.supplier,
+            properties=licensing.properties,
+            evidence=(subject.evidence,),
+        )
+        self.components[ref] = component
+        for base in bases:
+            self._ancestors(ref, base)
+        for dataset in datasets:
+            self._dataset(ref, dataset)
+        for part in layout.parts:
+            self._part(component, part)
+        return component
+
+    def _part(self, whole: Component, part: Layout) -> None:
+        ref = self._free(f"{whole.ref}/{part.label or 'part'}")
+        evidence = stated(part.marker.path or part.folder, "a part of the model")
+        sets = sets_of(part)
+        facts = model_facts(self._repository, part, sets, None)
+        self.findings.extend(check_weights(part, sets))
+        lineage = resolve_lineage(self._repository, part, None, facts, None)
+        component = Component(
+            ref=ref,
+            kind=ComponentKind.MODEL,
+            name=f"{whole.name}/{part.label}" if part.label else whole.name,
+            version=whole.version,
+            paths=self._paths(part, whole=False),
+            model=facts,
+            evidence=(evidence,),
+        )
+        self.components[ref] = component
+        self.relate(Relation(source=whole.ref, target=ref, kind=RelationKind.CONTAINS, evidence=(evidence,)))
+        for base in resolved(lineage.bases):
+            self._ancestors(ref, base)
+        for inner in part.parts:
+            self._part(component, inner)
+
+    def relate(self, relation: Relation) -> None:
+        """Add a relation once."""
+        self.relations.setdefault((relation.source, relation.target, relation.kind.value), relation)
+
+    def dependencies(self, root: str, items: Iterable[Dependency]) -> None:
+        """Add libraries and images that the target asks for."""
+        for item in items:
+            ref = f"{item.ecosystem}:{item.name}" + (f"@{item.version}" if item.version else "")
+            properties: dict[str, Scalar] = {}
+            if item.range:
+                properties["aibom:dependency:range"] = item.range
+            if item.written_with:
+                properties["aibom:dependency:written-with"] = item.written_with
+            owner, _, name = item.name.rpartition("/")
+            self.components[ref] = Component(
+                ref=ref,
+                kind=ComponentKind.APPLICATION if item.ecosystem == "docker" else ComponentKind.LIBRARY,
+                name=name,
+                group=owner or None,
+                version=item.version,
+                version_range=item.range,
+                purl=purl_of(item),
+                seen=False,
+                urls={"distribution": item.url} if item.url else {},
+                properties=properties,
+                evidence=item.evidence,
+            )
+            self.relate(Relation(source=root, target=ref, kind=RelationKind.DEPENDS_ON, evidence=item.evidence[:1]))
+
+    def resolution(self, root: str) -> Resolution:
+        """Return everything collected, in an order that does not depend on chance."""
+        return Resolution(
+            root=root,
+            components=tuple(self.components.values()),
+            relations=tuple(self.relations.values()),
+            findings=(*self.findings, *self._repository.findings),
+        )
+
+    def _base_edges(self, bases: Sequence[Base]) -> Iterable[Edge]:
+        for base in bases:
+            node = self._ancestry.node(base.name)
+            if base.name.kind == "local":
+                node = Node(name=base.name.shown)
+            yield Edge(parent=node, operation=base.derivation, stated=not base.inferred)
+
+    def _ancestors(self, child: str, base: Base, depth: int = 0) -> None:
+        """Add a base and what it was made from in turn."""
+        ref = f"model:{base.name.key.partition(':')[2]}"
+        if ref == child or depth > 12:
+            return
+        found = self._ancestry.ancestor(base.name)
+        if ref not in self.components:
+            self.components[ref] = Component(
+                ref=ref,
+                kind=ComponentKind.MODEL,
+                name=found.name.name,
+                group=found.name.group,
+                version=found.name.commit,
+                purl=hub_names.purl_of(found.name),
+                licenses=found.claims,
+                seen=False,
+                urls=_hub_urls(found.name, "model"),
+                evidence=base.evidence,
+            )
+            for above in found.bases:
+                self._ancestors(ref, above, depth + 1)
+        self.relate(
+            Relation(
+                source=child,
+                target=ref,
+                kind=RelationKind.DERIVED_FROM,
+                derivation=base.derivation,
+                revision=base.name.revision,
+                inferred=base.inferred,
+                evidence=base.evidence,
+            )
+        )
+
+    def _dataset(self, model: str, dataset: Dataset) -> None:
+        name = with_owner(dataset.name, "dataset")
+        ref = f"dataset:{name.key.partition(':')[2]}"
+        if ref not in self.components:
+            self.components[ref] = Component(
+                ref=ref,
+                kind=ComponentKind.DATASET,
+                name=name.name if name.group else dataset.title,
+                group=name.group,
+                version=name.commit,
+                licenses=tuple(replace(claim, scope=Scope.DATA) for claim in dataset_claims(name)),
+                seen=False,
+                urls=_hub_urls(name, "dataset"),
+                properties={"aibom:dataset:role": ",".join(dataset.roles)},
+                evidence=dataset.evidence,
+            )
+        for role, kind in (("train", RelationKind.TRAINED_ON), ("eval", RelationKind.EVALUATED_ON)):
+            if role in dataset.roles:
+                self.relate(Relation(source=model, target=ref, kind=kind, evidence=dataset.evidence))
+
+    def _paths(self, layout: Layout, *, whole: bool) -> tuple[str, ...]:
+        """The files of a model, without those of its parts."""
+        taken = {path for part in layout.parts for path in self._paths(part, whole=False)}
+        own = {file.path for file in layout.files}
+        start = "" if whole else f"{layout.folder}/" if layout.folder else None
+        if start is not None:
+            own |= {path for path in self._repository.paths() if path.startswith(start)}
+        elif layout.marker.path:
+            own.add(layout.marker.path)
+        return tuple(sorted(own - taken))
+
+    def _free(self, ref: str) -> str:
+        number, free = 2, ref
+        while free in self.components:
+            free, number = f"{ref}-{number}", number + 1
+        return free
+
+
+def _data_edges(datasets: Sequence[Dataset]) -> Iterable[Edge]:
+    for dataset in datasets:
+        name = with_owner(dataset.name, "dataset")
+        rows = tuple(row for claim in dataset_claims(name) for row in rows_of(claim))
+        if "train" in dataset.roles and rows:
+            yield Edge(parent=Node(name=name.id, licenses=rows), operation="trained-on")
+
+
+def _code_edges(claims: Sequence[LicenseClaim]) -> Iterable[Edge]:
+    """Code with a license of its own that comes with the weights."""
+    rows = {row.key: row for claim in claims if claim.scope is Scope.CODE for row in rows_of(claim)}
+    if rows:
+        yield Edge(parent=Node(name="code of the repository", licenses=tuple(rows.values())), operation="embeds")
+
+
+def _description(card: ModelCard | None) -> str | None:
+    """The first prose of the card, without markup that a reader would see as noise."""
+    for section in card.sections[:5] if card else ():
+        for paragraph in section.text.split("\n\n"):
+            text = " ".join(paragraph.split())
+            if len(text) > 20 and not text.startswith(("<", "!", "|", "#", "[", "-", "*", "`", ">", "=")):
+                return text[:500]
+    return None
+
+
+def _urls(subject: Subject, card: ModelCard | None, facts: SourceFacts | None) -> dict[str, str]:
+    urls = {}
+    if facts and facts.url:
+        urls["distribution"] = facts.url
+    if subject.group and subject.purl and subject.purl.startswith("pkg:huggingface/"):
+        urls.update(_hub_urls(ModelName(kind="hub", group=subject.group, name=subject.name), "model"))
+        if card:
+            urls["model-card"] = (
+                f"https://huggingface.co/{subject.group}/{subject.name}/blob/{subject.version or 'main'}/{card.path}"
+            )
+    for arxiv in (
+        tag for tag in (card.fields.get("tags", ()) if card else ()) if re.fullmatch(r"arxiv:\d{4}\.\d{4,5}", tag)
+    ):
+        urls.setdefault("documentation", f"https://arxiv.org/abs/{arxiv.partition(':')[2]}")
+    return urls
+
+
+def _hub_urls(name: ModelName, kind: str) -> dict[str, str]:
+    if name.kind == "url" and name.url:
+        return {"website": name.url}
+    if name.kind != "hub":
+        return {}
+    return {"website": f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name.id}"}
+
+
+def application(subject: Subject, layouts: Sequence[Layout]) -> Component:
+    """Make the component that holds several unrelated models."""
+    return Component(
+        ref="application",
+        kind=ComponentKind.APPLICATION,
+        name=subject.name,
+        group=subject.group,
+        version=subject.version,
+        purl=subject.purl,
+        description=f"A collection of {len(layouts)} models",
+        supplier=subject.supplier,
+        evidence=(subject.evidence,),
+    )
