@@ -70,7 +70,9 @@ def examine(
         return examined
     end = examined.fault.offset + 1 if examined.fault else examined.ends[-1]
     stream = data.read_at(start, min(end - start, MOST_BYTES + 1))
-    findings = with_second_opinion(file, stream, examined.opcodes, examined.findings, examined.imports, start)
+    findings = with_second_opinion(
+        file, stream, examined.findings, examined.imports, opcodes=examined.opcodes, start=start
+    )
     return replace(examined, findings=capped(file, findings, limits))
 
 

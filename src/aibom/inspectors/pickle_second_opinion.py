@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Lock
+from types import ModuleType
 
 from aibom.components import Import, Verdict
 from aibom.files import RepoFile
@@ -31,22 +36,51 @@ def read_as_python(stream: bytes) -> Opinion | None:
     try:
         from ast import unparse  # noqa: PLC0415 -- only flagged pickles pay for these imports
 
+        from fickling import fickle  # noqa: PLC0415
         from fickling.analysis import Analyzer, BadCalls, UnsafeImports  # noqa: PLC0415
-        from fickling.fickle import Pickled  # noqa: PLC0415
 
-        pickled = Pickled.load(stream, fail_on_decode_error=False)
-        # By name, not by its overall severity, which calls an ordinary state_dict unsafe.
-        results = Analyzer([UnsafeImports(), BadCalls()]).analyze(pickled).results
-        dangers = tuple(dict.fromkeys(str(result.trigger) for result in results if result.trigger))
-        return Opinion(code=unparse(pickled.ast)[:_CODE_CHARACTERS], dangers=dangers)
+        with _silenced(fickle):
+            pickled = fickle.Pickled.load(stream, fail_on_decode_error=False)
+            # By name, not by its overall severity, which calls an ordinary state_dict unsafe.
+            results = Analyzer([UnsafeImports(), BadCalls()]).analyze(pickled).results
+            dangers = tuple(dict.fromkeys(str(result.trigger) for result in results if result.trigger))
+            return Opinion(code=unparse(pickled.ast)[:_CODE_CHARACTERS], dangers=dangers)
     # It raises whatever it happens to hit on broken streams and on opcodes that it has no class for. An opinion that
     # can't be had changes nothing: our own findings stand.
     except Exception:  # noqa: BLE001
         return None
 
 
+class _QuietSystem:
+    """The `sys` module without its output streams."""
+
+    def __getattr__(self, name: str) -> object:
+        return io.StringIO() if name in {"stdout", "stderr"} else getattr(sys, name)
+
+
+@contextmanager
+def _silenced(module: ModuleType) -> Iterator[None]:
+    """Keep a module from writing to the streams of the process, and no other thread from it."""
+    with _LOCK:
+        original = module.sys
+        module.sys = _QuietSystem()  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            module.sys = original  # type: ignore[attr-defined]
+
+
+_LOCK = Lock()
+
+
 def with_second_opinion(
-    file: RepoFile, stream: bytes, opcodes: int, findings: Sequence[Finding], imports: Sequence[Import], start: int
+    file: RepoFile,
+    stream: bytes,
+    findings: Sequence[Finding],
+    imports: Sequence[Import],
+    *,
+    opcodes: int,
+    start: int,
 ) -> list[Finding]:
     """Return the findings, the worst of them with the decompiled source as its last evidence.
 
