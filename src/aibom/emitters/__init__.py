@@ -26,6 +26,8 @@ EMITTERS: Mapping[str, Emitter] = {
     "json": _in("report_json"),
     "vex": _in("vex"),
     "sarif": _in("sarif"),
+    "html": _in("html"),
+    "markdown": _in("markdown"),
     "cyclonedx": _in("cyclonedx"),
     "cyclonedx-xml": _in("cyclonedx_xml"),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from aibom.components import Component, ComponentKind, Inspection, Relation, RelationKind
+from aibom.emitters.coverage import by_path
 from aibom.emitters.inert import one_line
 from aibom.errors import OutputError
 from aibom.files import Coverage
@@ -230,23 +231,10 @@ def _files(
     for component in sorted(placed, key=lambda c: c is root):  # a part of the root owns its files before the root does
         for path in component.paths:
             owner.setdefault(path, component.ref)
-    coverage: dict[str, Coverage] = {}
-    outer: dict[str, Inspection] = {}
-    for inspection in report.inspections:
-        path = inspection.file.path
-        if not inspection.file.members:
-            outer[path] = inspection
-        coverage[path] = _least(coverage.get(path), inspection)
+    coverage = by_path(report)
+    outer = {i.file.path: i for i in report.inspections if not i.file.members}
     files: dict[str, list[FileEntry]] = {}
     for path in sorted(outer):
         entry = FileEntry(inspection=outer[path], coverage=coverage[path], bom_ref=file_refs[path])
         files.setdefault(owner.get(path, root.ref), []).append(entry)
     return {ref: tuple(entries) for ref, entries in files.items()}
-
-
-def _least(known: Coverage | None, inspection: Inspection) -> Coverage:
-    this = inspection.coverage
-    if inspection.file.members and this is Coverage.NONE:
-        this = Coverage.PARTIAL  # a member that was not opened leaves a gap in its container
-    order = (Coverage.NONE, Coverage.PARTIAL, Coverage.COMPLETE)
-    return this if known is None else min(known, this, key=order.index)

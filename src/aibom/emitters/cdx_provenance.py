@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from aibom.components import Basis, Component, ComponentKind, LicenseClaim, RelationKind
 from aibom.emitters.cdx_layout import TOOL_REF, Layout
 from aibom.emitters.cdx_text import Json, origin, scalar, timestamp
+from aibom.emitters.coverage import left_out
 from aibom.files import Coverage
 from aibom.findings import Evidence
 from aibom.report import Report
-
-_VERSION_CONTROL = frozenset({".git", ".hg", ".svn"})  # their absence does not make the list of files incomplete
 
 
 def compositions(report: Report, layout: Layout) -> list[Json]:
@@ -21,11 +20,10 @@ def compositions(report: Report, layout: Layout) -> list[Json]:
     for entries in layout.files.values():
         partly += [entry.bom_ref for entry in entries if entry.coverage is Coverage.PARTIAL]
         unread += [entry.bom_ref for entry in entries if entry.coverage is Coverage.NONE]
-    left_out = [skipped for skipped in report.skipped if skipped.path.rsplit("/", 1)[-1] not in _VERSION_CONTROL]
     inside = [layout.refs[component.ref] for component in layout.placed if component.seen]
     outside = [layout.refs[component.ref] for component in layout.placed if not component.seen]
     found: list[Json] = [
-        {"aggregate": "incomplete" if left_out else "complete", "assemblies": inside},
+        {"aggregate": "incomplete" if left_out(report) else "complete", "assemblies": inside},
         # What a target declares about its dependencies is never known to be all of them.
         {"aggregate": "incomplete", "dependencies": [layout.refs[layout.root.ref]]},
     ]

@@ -1,0 +1,286 @@
+"""The report as a page, read without a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from tests.emitters.reports import (
+    fine_tune_report,
+    hostile_report,
+    inspected,
+    make_report,
+    malicious_finding,
+    many_files_report,
+    minimal_report,
+)
+
+from aibom.components import Component, ComponentKind, Relation, RelationKind
+from aibom.emitters import emit
+from aibom.emitters.html import _read
+from aibom.emitters.lineage_graph import MAX_NODES, draw
+from aibom.files import Coverage
+from aibom.report import Report
+
+REPORTS: dict[str, Callable[[], Report]] = {
+    "empty": make_report,
+    "minimal": minimal_report,
+    "fine-tune": fine_tune_report,
+    "hostile": hostile_report,
+}
+
+
+class Reader(HTMLParser):
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: dict[str, str] = {}
+        self.shown: list[str] = []
+        self._inside = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag if tag in ("script", "style") else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.raw[self._inside] = self.raw.get(self._inside, "") + data
+        else:
+            self.shown.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.shown).split())
+
+
+@pytest.fixture(scope="module", params=REPORTS)
+def reader(request: pytest.FixtureRequest) -> Reader:
+    return Reader(emit(REPORTS[request.param](), "html"))
+
+
+def test_only_our_own_style_and_script_are_allowed(reader: Reader) -> None:
+    """The policy names both by their digests and allows nothing else."""
+    policy = next(a["content"] or "" for tag, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(reader.raw[tag].encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_nothing_on_the_page_is_fetched_or_runs(reader: Reader) -> None:
+    """One style, one script, no source, no handler, links only to the web or to the page itself."""
+    tags = [tag for tag, _ in reader.elements]
+    assert (1, 1) == (tags.count("script"), tags.count("style"))
+    assert set() == {"iframe", "img", "object", "embed", "link", "base", "video", "audio"} & set(tags)
+    for tag, attributes in reader.elements:
+        assert set() == {name for name in attributes if name.startswith("on") or name in ("src", "style", "srcset")}
+        href = attributes.get("href")
+        assert href is None or href.startswith(("#", "https://", "http://")), (tag, href)
+
+
+def test_ids_are_unique_and_anchors_lead_somewhere(reader: Reader) -> None:
+    """A link on the page has one target."""
+    ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    wanted = {(a.get("href") or "")[1:] for _, a in reader.elements if (a.get("href") or "").startswith("#")}
+    wanted |= {a["aria-labelledby"] or "" for _, a in reader.elements if "aria-labelledby" in a}
+    assert set() == wanted - set(ids)
+
+
+def test_elements_are_balanced(reader: Reader) -> None:
+    """What is opened is closed, in order."""
+    void = {"meta", "input", "br", "path", "rect"}
+    stack: list[str] = []
+
+    class Balance(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in void:
+                stack.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            pass
+
+        def handle_endtag(self, tag: str) -> None:
+            assert tag == stack.pop()
+
+    Balance().feed(emit(fine_tune_report(), "html"))
+    assert [] == stack
+
+
+def test_the_page_is_accessible_in_structure(reader: Reader) -> None:
+    """Language, one main heading, captions for tables, names for the controls."""
+    tags = [tag for tag, _ in reader.elements]
+    assert ("html", {"lang": "en"}) == reader.elements[0]
+    assert (1, 1) == (tags.count("h1"), tags.count("main"))
+    assert tags.count("table") == tags.count("caption")
+    assert all("scope" in attributes for tag, attributes in reader.elements if tag == "th")
+
+
+def test_the_first_screen_answers_the_questions() -> None:
+    """Safe, terms, regulation, coverage, identity."""
+    page = Reader(emit(fine_tune_report(), "html")).text
+    for expected in (
+        "Not safe to load because of pickle-dangerous-import",
+        "Is it safe to load?",
+        "Under what terms? Apache-2.0 (declared)",
+        "What does the EU AI Act say? Guidelines 62-63: insufficient evidence",
+        "How much was looked at? 6 inspected · 1 in part · 1 not inspected · 1 left out",
+        "pkg:huggingface/acme/acme-chat@0123456789abcdef0123456789abcdef01234567",
+    ):
+        assert expected in page
+
+
+def test_everything_is_on_the_page() -> None:
+    """Findings with place and help, reasons of ignores, evidence, what is missing, files with digests."""
+    report = fine_tune_report()
+    page = Reader(emit(report, "html")).text
+    for finding in report.findings:
+        assert finding.message in page
+        assert finding.rule.help in page
+    for expected in (
+        "twin of the safetensors",
+        "own training compute, training tokens",
+        "15T tokens README.md:40",
+        "against: 700 million LICENSE:30",
+        "Is there a security contact?",
+        "cache/x",
+    ):
+        assert expected in page
+    for path, digests in report.digests.items():
+        assert path in page
+        assert digests[0].value in page
+
+
+def test_legal_words_stand_once() -> None:
+    """The page says what it is not, once."""
+    assert 1 == len(re.findall("legal", Reader(emit(minimal_report(), "html")).text))
+
+
+def test_hostile_text_is_shown_and_harmless() -> None:
+    """It is on the page as text, without control characters."""
+    source = emit(hostile_report(), "html")
+    assert "<script>alert(1)</script>" in Reader(source).text
+    assert [] == [char for char in source if not char.isprintable() and char not in "\n\t"]
+
+
+def test_the_same_report_gives_the_same_page() -> None:
+    """Nothing on the page depends on when it was made."""
+    assert emit(fine_tune_report(), "html") == emit(fine_tune_report(), "html")
+
+
+def test_ten_thousand_equal_findings_are_one_card() -> None:
+    """The page stays usable."""
+    elements = Reader(emit(many_files_report(10_000), "html")).elements
+    assert 1 == sum(tag == "article" for tag, _ in elements)
+
+
+def test_a_gap_in_the_weights_is_in_the_verdict() -> None:
+    """Not looked at is never clean."""
+    report = make_report(inspections=[inspected("a.bin", coverage=Coverage.PARTIAL)])
+    assert "Nothing found that runs code on load in what was inspected" in Reader(emit(report, "html")).text
+
+
+def test_an_ignored_finding_does_not_decide_but_stays() -> None:
+    """The decision of the user is shown with its reason."""
+    page = Reader(emit(replace(minimal_report(), findings=(malicious_finding(suppressed=True),)), "html")).text
+    assert "Nothing found that runs code on load" in page
+    assert "Ignored by aibom.toml: ignore 1 until 2027-03-01: reviewed in SEC-142" in page
+
+
+# --- colours ----------------------------------------------------------------------------------------------------------
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+BLOCKS = re.findall(r":root \{([^}]*)\}", _read("report.css"))
+PALETTES = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in BLOCKS]
+PAIRS = [
+    *((ink, paper) for ink in ("ink", "soft", "link") for paper in ("page", "paper")),
+    ("ink", "code"),
+    *((tone, f"{tone}-paper") for tone in ("bad", "warn", "good")),
+    *(("badge-ink", severity) for severity in ("bad", "warn", "medium", "low", "info")),
+]
+
+
+@pytest.mark.parametrize("theme", [0, 1, 2], ids=["light", "dark", "print"])
+@pytest.mark.parametrize(("ink", "paper"), PAIRS)
+def test_contrast_is_aa(theme: int, ink: str, paper: str) -> None:
+    """Text has at least 4.5:1 on what it stands on (WCAG 2.2, 1.4.3), in light, dark and print."""
+    palette = PALETTES[0] | PALETTES[theme]
+    assert 4.5 <= contrast(palette[ink], palette[paper])
+
+
+# --- lineage ----------------------------------------------------------------------------------------------------------
+
+
+def models(*names: str) -> list[Component]:
+    return [Component(ref=name, kind=ComponentKind.MODEL, name=name, seen=name == "m") for name in names]
+
+
+def test_origins_stand_to_the_left_and_parts_to_the_right() -> None:
+    """One column a generation."""
+    relations = [
+        Relation(source="m", target="base", kind=RelationKind.DERIVED_FROM),
+        Relation(source="base", target="origin", kind=RelationKind.DERIVED_FROM, inferred=True),
+        Relation(source="m", target="part", kind=RelationKind.CONTAINS),
+    ]
+    graph = draw(make_report(components=models("m", "base", "origin", "part"), relations=relations, root="m"))
+    assert graph is not None
+    assert ["origin", "base", "m", "part"] == [node.name for node in sorted(graph.nodes, key=lambda node: node.x)]
+    assert [False, False, True] == sorted(arrow.inferred for arrow in graph.arrows)
+
+
+def test_boxes_do_not_overlap_and_fit_the_drawing() -> None:
+    """Every box has its place."""
+    graph = draw(fine_tune_report())
+    assert graph is not None
+    boxes = [(node.x, node.y) for node in graph.nodes]
+    assert len(set(boxes)) == len(boxes)
+    assert all(0 <= x <= graph.width - 216 and 0 <= y <= graph.height - 60 for x, y in boxes)
+    assert ["trained on and evaluated on"] == [arrow.word for arrow in graph.arrows if " and " in arrow.word]
+
+
+def test_a_very_large_family_is_cut_and_counted() -> None:
+    """A thousand bases are not a picture."""
+    names = [f"b{i}" for i in range(1000)]
+    relations = [Relation(source="m", target=name, kind=RelationKind.DERIVED_FROM) for name in names]
+    graph = draw(make_report(components=models("m", *names), relations=relations, root="m"))
+    assert graph is not None
+    assert (MAX_NODES, 1001 - MAX_NODES) == (len(graph.nodes), graph.more)
+
+
+def test_models_of_an_application_are_drawn_without_it() -> None:
+    """The application itself comes from nowhere."""
+    components = [Component(ref="app", kind=ComponentKind.APPLICATION, name="app"), *models("m", "base")]
+    relations = [
+        Relation(source="app", target="m", kind=RelationKind.CONTAINS),
+        Relation(source="m", target="base", kind=RelationKind.DERIVED_FROM),
+        Relation(source="base", target="m", kind=RelationKind.DERIVED_FROM),
+    ]
+    graph = draw(make_report(components=components, relations=relations, root="app"))
+    assert graph is not None
+    assert (["base", "m"], 1) == ([node.name for node in graph.nodes], len(graph.arrows))
+
+
+def test_without_relations_there_is_no_drawing() -> None:
+    """A lone box says nothing."""
+    assert draw(minimal_report()) is None
