@@ -12,9 +12,10 @@ from aibom.errors import LimitExceeded, MalformedFile, TargetError, UsageError
 from aibom.inventory import take_inventory
 from aibom.limits import Limits
 from aibom.report import Skipped
-from aibom.sources.hub import HubLimits, HubName, HubSource, parse_hub_target
+from aibom.sources.hub import HubName, HubSource, parse_hub_target
 from aibom.sources.network import Network, NetworkError
 from aibom.sources.protocol import Entry, Fault
+from aibom.sources.ranges import RemoteLimits
 from aibom.sources.targets import open_source
 
 WEIGHTS = bytes(range(256)) * 1024
@@ -45,7 +46,7 @@ def network(**options: Any) -> Network:
     return Network(wait=lambda _: None, timeout=5, **options)
 
 
-def source(revision: str | None = None, *, name: str = "acme/chat", limits: HubLimits | None = None) -> HubSource:
+def source(revision: str | None = None, *, name: str = "acme/chat", limits: RemoteLimits | None = None) -> HubSource:
     return HubSource(HubName(name, revision), network(), limits=limits)
 
 
@@ -136,7 +137,7 @@ def test_a_listing_without_end_is_refused(hub: Hub, behaviour: Behaviour) -> Non
     with pytest.raises(TargetError, match="without a new name"):
         list(source().entries())
     behaviour.page = 1
-    items = list(source(limits=HubLimits(files=2)).entries())
+    items = list(source(limits=RemoteLimits(files=2)).entries())
     assert 2 == sum(isinstance(item, Entry) for item in items)
     assert ["everything after the first 2 files of the listing"] == [
         item.reason for item in items if isinstance(item, Skipped)
@@ -279,11 +280,11 @@ def test_a_wrong_size_in_the_listing_is_refused(hub: Hub) -> None:
 
 def test_the_budgets_hold(hub: Hub) -> None:
     """A file and a scan move no more bytes than they may."""
-    opened = source(limits=HubLimits(file_bytes=100_000))
+    opened = source(limits=RemoteLimits(file_bytes=100_000))
     entries(opened)
     with pytest.raises(LimitExceeded, match="this file"):
         opened.open("model.safetensors").read_at(0, len(WEIGHTS))
-    opened = source(limits=HubLimits(scan_bytes=1000))
+    opened = source(limits=RemoteLimits(scan_bytes=1000))
     entries(opened)
     with pytest.raises(LimitExceeded, match="the scan"):
         opened.open("model.safetensors").read_at(0, 1)

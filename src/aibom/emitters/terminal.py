@@ -18,10 +18,11 @@ from aibom.components import (
     RelationKind,
     SignatureStatus,
 )
+from aibom.emitters.inert import one_line
 from aibom.emitters.options import EmitOptions
 from aibom.files import Coverage, Location, Role
 from aibom.findings import Evidence, Finding, Severity
-from aibom.report import Determination, Report
+from aibom.report import Determination, Report, Strength
 from aibom.rules import CODE_ON_LOAD, INTEGRITY, UNDECIDED
 
 _COLORS = {
@@ -35,6 +36,8 @@ _INDENT = 10
 _LABEL = 14
 # More findings of one rule than this are counted, not listed: the other formats hold all of them.
 _SHOWN_PER_RULE = 20
+_ALWAYS_SHOWN = frozenset({"art-53-gpai", "art-51-systemic", "gpai-modifier", "art-53-2-open-source"})
+_STRONG = frozenset({Strength.SUGGESTS, Strength.INDICATES})
 _PREFIXES = (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3))
 
 
@@ -69,8 +72,7 @@ class _Page:
         self._minor([finding for finding in findings if not finding.severity.at_least(Severity.MEDIUM)])
 
     def _finding(self, finding: Finding) -> None:
-        place = f"  {finding.location}" if finding.location else ""
-        self._lines.append(f"{self._word(finding.severity)}{finding.rule.id}{place}")
+        self._lines.append(f"{self._word(finding.severity)}{finding.rule.id}{_place(finding)}")
         self._indented(finding.message)
         self._indented(f"help: {finding.rule.help}")
         self._lines.append("")
@@ -81,9 +83,8 @@ class _Page:
             groups.setdefault((finding.severity, finding.rule.id), []).append(finding)
         for (severity, rule), group in groups.items():
             first = group[0]
-            place = f"  {first.location}" if first.location else ""
             more = f" and {len(group) - 1} more" if len(group) > 1 else ""
-            self._lines.append(f"{self._word(severity)}{rule}{place}{more}")
+            self._lines.append(f"{self._word(severity)}{rule}{_place(first)}{more}")
             self._indented(first.message)
         if groups:
             self._lines.append("")
@@ -117,10 +118,15 @@ class _Page:
         self._lines += self._wrapped(text, " " * _INDENT, " " * _INDENT)
 
     def _wrapped(self, text: str, first: str, rest: str) -> list[str]:
+        text = one_line(text)
         if self._options.width is None:
             return [first + text]
         width = max(40, self._options.width)
         return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest) or [first]
+
+
+def _place(finding: Finding) -> str:
+    return one_line(f"  {finding.location}") if finding.location else ""
 
 
 def _verdict(report: Report, live: list[Finding]) -> tuple[str, str]:
@@ -155,8 +161,7 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
         yield "BASE", [_base_line(report, edge) for edge in bases]
     yield "LICENCE", [_license_line(root.licenses)]
     for label, regime in (("EU AI ACT", "eu-ai-act"), ("OPENNESS", "openness")):
-        lines = [_determination_line(item) for item in report.determinations if item.rule.regime == regime]
-        if lines:
+        if lines := _determination_lines([item for item in report.determinations if item.rule.regime == regime]):
             yield label, lines
     yield "SIGNATURE", [_signature_line(report)]
     yield "FILES", [_files_line(report)]
@@ -207,8 +212,13 @@ def _license_line(claims: tuple[LicenseClaim, ...]) -> str:
     return " · ".join(f"{name} {' and '.join(bases)}" for name, bases in words.items())
 
 
-def _determination_line(item: Determination) -> str:
-    return item.statement
+def _determination_lines(items: list[Determination]) -> list[str]:
+    """Return the sentences a reader needs first; the others are counted, and stand in every other format."""
+    shown = [item for item in items if item.rule.key in _ALWAYS_SHOWN or item.strength in _STRONG]
+    lines = [item.statement for item in shown]
+    if (rest := len(items) - len(shown)) > 0:
+        lines.append(f"{rest} more provisions looked at: aibom scan -o html, json or cyclonedx")
+    return lines
 
 
 def _signature_line(report: Report) -> str:

@@ -22,7 +22,7 @@ from aibom.report import Skipped, SourceFacts
 from aibom.sources.bytesource import ByteSource
 from aibom.sources.network import HttpFile, Network, NetworkError, quiet_dependencies
 from aibom.sources.protocol import Entry, Fault
-from aibom.sources.ranges import RangeSource, ReadBudget
+from aibom.sources.ranges import RangeSource, ReadBudget, RemoteLimits
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -33,16 +33,6 @@ _ANSWER_BYTES = 32 * 1024 * 1024
 # First looks at files are asked for side by side: they do not depend on each other.
 _PARALLEL = 8
 _PRELOADED_FILES = 512
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubLimits:
-    """What one hub target may cost: bytes moved a file and in all, names in its listing."""
-
-    file_bytes: int = 32 * 1024 * 1024
-    scan_bytes: int = 512 * 1024 * 1024
-    stream_bytes: int = 2 * 1024 * 1024 * 1024
-    files: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +74,9 @@ class HubSource:
 
     remote = True
 
-    def __init__(self, name: HubName, network: Network, *, limits: HubLimits | None = None) -> None:
+    def __init__(self, name: HubName, network: Network, *, limits: RemoteLimits | None = None) -> None:
         self._network = network
-        self._limits = limits or HubLimits()
+        self._limits = limits or RemoteLimits()
         self._endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
         network.trust(self._endpoint)
         self._headers = _headers()
@@ -141,13 +131,7 @@ class HubSource:
         if path not in self._open:
             name = quote(unescape_name(path))
             url = f"{self._endpoint}/{self.identity}/resolve/{self.revision}/{name}"
-            self._open[path] = RangeSource(
-                HttpFile(self._network, url, size, self._headers),
-                size,
-                file_budget=self._limits.file_bytes,
-                stream_budget=self._limits.stream_bytes,
-                scan_budget=self._budget,
-            )
+            self._open[path] = self._limits.open(HttpFile(self._network, url, size, self._headers), size, self._budget)
         return self._open[path]
 
     def close(self) -> None:

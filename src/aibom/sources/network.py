@@ -79,6 +79,18 @@ class Network:
             except msgspec.DecodeError as fault:
                 raise MalformedFile(f"{_host(url)} answered with something that is not JSON: {fault}") from fault
 
+    def size_of(self, url: str) -> int:
+        """Return the size in bytes of the file at a URL, asked with a range of one byte.
+
+        Raises:
+            NetworkError: it can't be had, or the server does not answer ranges.
+        """
+        with self.open(url, {"Range": "bytes=0-0", "Accept-Encoding": "identity"}) as response:
+            match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+            if response.status_code != 206 or match is None:
+                raise NetworkError(f"{_host(url)} does not answer ranges; download the file and scan it here")
+            return int(match[3])
+
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
         """Yield a successful answer whose body has not been read; passing faults are tried again."""

@@ -180,6 +180,24 @@ class RangeSource:
         self.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteLimits:
+    """What a remote target may cost: bytes moved a file by ranges, bytes of a file that may be streamed, bytes in all,
+    names in its listing.
+    """
+
+    file_bytes: int = 32 * KIB * KIB
+    stream_bytes: int = 2 * KIB * KIB * KIB
+    scan_bytes: int = 512 * KIB * KIB
+    files: int = 200_000
+
+    def open(self, remote: Remote, size: int, budget: ReadBudget) -> RangeSource:
+        """Return the file as a `ByteSource` within these limits and what is left of the scan's budget."""
+        return RangeSource(
+            remote, size, file_budget=self.file_bytes, stream_budget=self.stream_bytes, scan_budget=budget
+        )
+
+
 class _Stream:
     """A file that arrives in sequence; a reader may go forwards, and a little back."""
 

@@ -18,9 +18,28 @@ def _hub(target: str, network: Network) -> Source:
     return HubSource(parse_hub_target(target), network)
 
 
+def _store(target: str, network: Network) -> Source:
+    from aibom.sources.object_store import StoreSource  # noqa: PLC0415
+
+    return StoreSource(target, network)
+
+
+def _web(target: str, network: Network) -> Source:
+    from aibom.sources.web import WebSource  # noqa: PLC0415
+
+    return WebSource(target, network)
+
+
 SOURCES: Mapping[str, Callable[[str, Network], Source]] = {
     "hf://": _hub,
     "pkg:": _hub,
+    "https://": _web,
+    "http://": _web,
+    "s3://": _store,
+    "gs://": _store,
+    "az://": _store,
+    "abfs://": _store,
+    "sftp://": _store,
 }
 """How a target's spelling begins, to what opens it. Everything else is a path on this machine."""
 
