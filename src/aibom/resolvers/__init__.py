@@ -15,7 +15,7 @@ from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
 from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
 from aibom.resolvers.remote_code import resolve_remote_code
-from aibom.resolvers.repository import Repository, name_of
+from aibom.resolvers.repository import Repository, join, name_of
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
 
@@ -80,7 +80,8 @@ def _siblings(
         reading = read_card(files, layout.folder) if layout.folder else CardReading(card=None)
         label = layout.label or name_of(layout.folder) or f"model-{number + 1}"
         own = Subject(name=label, evidence=subject.evidence)
-        ref = f"model/{layout.folder}/{label}" if layout.label != name_of(layout.folder) else f"model/{layout.folder}"
+        place = layout.folder if layout.label == name_of(layout.folder) else join(layout.folder, label)
+        ref = f"model/{place or label}"
         model = assembly.model(layout, own, ref, reading, root_card.card)
         taken.update(model.paths)
         assembly.relate(Relation(source=whole.ref, target=model.ref, kind=RelationKind.CONTAINS))

@@ -132,7 +132,14 @@ def _gguf(layout: Layout) -> Iterator[BaseClaim]:
         derivation = Derivation.CONVERTED if kind.upper() in _PLAIN_TYPES else Derivation.QUANTIZED
         for key in ("general.source.huggingface.repository", "general.source.repo_url", "general.source.url"):
             yield from _claim(metadata.get(key), file.path, key, Trust.TOOL, derivation=derivation)
-        for index in _indices(metadata, "general.base_model."):
+        # Where the source is named, the bases are what that was made from, in a way that the file does not tell.
+        source = any(key.startswith("general.source.") for key in metadata)
+        indices = list(_indices(metadata, "general.base_model."))
+        if source:
+            derivation = Derivation.UNKNOWN
+        elif len(indices) > 1:
+            derivation = Derivation.MERGE
+        for index in indices:
             prefix = f"general.base_model.{index}"
             yield from _claim(_gguf_name(metadata, prefix), file.path, prefix, Trust.TOOL, derivation=derivation)
         return  # every quantisation of one repository carries the same keys

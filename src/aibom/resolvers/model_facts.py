@@ -101,7 +101,7 @@ def model_facts(repository: Repository, layout: Layout, sets: Sequence[Counted],
         task=task,
         library=library,
         library_version=_library_version(repository, layout),
-        parameters=_parameters(sets, config),
+        parameters=_parameters(sets, config) or _sum_of_parts(layout),
         active_parameters=_active(sets, config, gguf),
         context_length=from_config(*_CONTEXT_KEYS) or _gguf_int(gguf, ".context_length"),
         vocabulary=from_config(*_VOCABULARY_KEYS) or _gguf_int(gguf, ".vocab_size"),
@@ -207,6 +207,17 @@ def _parameters(sets: Sequence[Counted], config: Mapping[str, Any]) -> Fact[int]
                 value=item.weights.parameters, basis=Basis.COMPUTED, evidence=stated(item.weights.paths[0], statement)
             )
     return None
+
+
+def _sum_of_parts(layout: Layout) -> Fact[int] | None:
+    """Add up the parts of a pipeline, each by its first set, where all that hold weights can be counted."""
+    counted = [(part.label, sets_of(part)) for part in layout.parts if part.files and part.marker.library != "peft"]
+    values = {label: sets[0].weights.parameters if sets else None for label, sets in counted}
+    known = {label: value for label, value in values.items() if value is not None}
+    if layout.files or not known or len(known) < len(values):
+        return None
+    statement = "sum of parts: " + ", ".join(f"{label} {value}" for label, value in known.items())
+    return Fact(value=sum(known.values()), basis=Basis.COMPUTED, evidence=stated(layout.marker.path or "", statement))
 
 
 def _active(

@@ -21,6 +21,10 @@ _PREFERENCE: tuple[Format, ...] = (
 )  # fmt: skip
 _RANK = {format_: rank for rank, format_ in enumerate(_PREFERENCE)}
 
+_ARCHIVES = frozenset({Format.ZIP, Format.TAR, Format.SEVEN_ZIP, Format.RAR})
+_COMPRESSIONS = frozenset({
+    Format.GZIP, Format.BZIP2, Format.XZ, Format.LZMA, Format.ZLIB, Format.ZSTD, Format.LZ4,
+})  # fmt: skip
 # State of a training run, which no loader takes for the model.
 _TRAINING = re.compile(
     r"^(optimizer|scheduler|scaler|training_args|rng_state|random_states|trainer_state|lr_scheduler|.*optim_states|"
@@ -81,18 +85,53 @@ class Counted:
 
 
 def weight_files(repository: Repository) -> tuple[WeightFile, ...]:
-    """Return every file that holds weights; members of a container only where the container itself was not read."""
-    counted = {item.file.path for item in repository.inspections if item.tensors and not item.file.members}
+    """Return every file that holds weights.
+
+    Members of a container are files of their own where it is an archive, and parts of one file where it is a format
+    (skops) or a mere compression.
+    """
+    inner: dict[str, list[Inspection]] = {}
+    for item in repository.inspections:
+        if item.file.members and item.tensors is not None and item.tensors.stored_elements:
+            inner.setdefault(item.file.path, []).append(item)
     found = []
     for item in repository.inspections:
         file = item.file
-        if file.members and file.path in counted:
+        if _TRAINING.match(file.name):
             continue
-        if not _holds_weights(item) or _TRAINING.match(file.name):
+        outer = repository.inspection(file.path)
+        if not file.members:
+            if _holds_weights(item) and (file.format not in _ARCHIVES or file.path not in inner):
+                found.append(_with_members(item, inner.get(file.path, [])))
             continue
-        place = "/".join((file.path, *file.members))
-        found.append(WeightFile(path=file.path, place=place, format=file.format, summary=item.tensors, inspection=item))
+        archived = outer is None or (outer.tensors is None and outer.file.format in _ARCHIVES)
+        if archived and _holds_weights(item) and item.tensors is not None:
+            place = "/".join((file.path, *file.members))
+            found.append(
+                WeightFile(path=file.path, place=place, format=file.format, summary=item.tensors, inspection=item)
+            )
     return tuple(sorted(found, key=lambda item: item.place))
+
+
+def _with_members(item: Inspection, members: Sequence[Inspection]) -> WeightFile:
+    """Join what the members of one model file hold; of a compressed file the member tells the format."""
+    file, summary, format_ = item.file, item.tensors, item.file.format
+    if summary is None and members:
+        by_dtype: dict[str, int] = {}
+        for member in members:
+            assert member.tensors is not None
+            for dtype, elements in member.tensors.elements_by_dtype.items():
+                by_dtype[dtype] = by_dtype.get(dtype, 0) + elements
+        summaries = [member.tensors for member in members if member.tensors]
+        summary = TensorSummary(
+            stored_elements=sum(part.stored_elements for part in summaries),
+            elements_by_dtype=by_dtype,
+            tensors=tuple(tensor for part in summaries for tensor in part.tensors),
+            complete=all(part.complete for part in summaries),
+        )
+        if format_ in _COMPRESSIONS:
+            format_ = members[0].file.format
+    return WeightFile(path=file.path, place=file.path, format=format_, summary=summary, inspection=item)
 
 
 def weight_sets(files: Sequence[WeightFile], folder: str, config: Mapping[str, Any]) -> tuple[Counted, ...]:
@@ -171,6 +210,8 @@ def _count(files: list[WeightFile], stem: str, variant: str, config: Mapping[str
     format_ = min((file.format for file in files), key=lambda item: _RANK.get(item, len(_RANK)))
     packing = None if format_ is Format.GGUF else packing_of(config)
     result = count(tensors, stored, packing)
+    if not stored:
+        result = Count(parameters=None, experts=0, derivation="no tensors were found")
     if missing:
         result = Count(parameters=None, experts=0, derivation=missing)
     elif not complete:
