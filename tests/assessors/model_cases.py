@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.fakes import memory_repo
+
 from aibom.assessors import assess
 from aibom.components import (
     Basis,
@@ -31,7 +33,6 @@ from aibom.resolvers.model_card import read_card
 from aibom.resolvers.repository import Repository
 from aibom.resolvers.tasks import formats_of, task_of
 from aibom.settings import Settings
-from tests.fakes import memory_repo
 
 TODAY = dt.date(2026, 11, 21)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from aibom.assessors.checklists import answer
 from aibom.assessors.engine import Subject, apply
+from aibom.assessors.explain import explain, explainable
 from aibom.assessors.facts import Facts
 from aibom.assessors.gather import Gathered, gather, gather_base, models
 from aibom.assessors.reference_data import KNOWN_MODELS_DATE
 from aibom.assessors.rulebook import Rulebook, load_books
 from aibom.components import Component, Inspection, Resolution, Verification
-from aibom.report import Assessment, Determination, SourceFacts
+from aibom.report import Assessment, ChecklistItem, Determination, SourceFacts
 from aibom.settings import Settings
 
-_BOOK_OF_FACTS = "eu-ai-act"  # its estimate policy and modality table hold for every regime
+__all__ = ["assess", "explain", "explainable", "rule_data"]
 
 _RELATIVE = {
     "finetune": "this fine-tune, ", "adapter": "this adapter, ", "merge": "this merge, ",
@@ -27,30 +31,37 @@ def assess(
     source: SourceFacts,
 ) -> Assessment:
     """Apply every rulebook to every model of the target, and to its bases what can be said of them."""
-    del verifications
     books = load_books()
-    main = next(book for book in books if book.regime == _BOOK_OF_FACTS)
+    main = next(book for book in books if book.policy is not None)
     determinations: list[Determination] = []
+    checklist: list[ChecklistItem] = []
     for component in models(resolution):
-        gathered = gather(component, resolution, inspections, settings, source, main)
-        for book in books:
-            determinations += _apply(book, component, gathered, main, settings)
+        gathered = gather(component, resolution, inspections, verifications, settings, source, main)
+        found = [item for book in books for item in _apply(book, component, gathered, main, settings)]
+        determinations += found
+        concluded = {item.finding: item.strength for item in found if item.subject == component.ref}
+        checklist += answer(component.ref, gathered.facts, concluded)
     for book in books:
         determinations += apply(book, Subject(ref=resolution.root, kind="report", facts=Facts()), settings.as_of)
-    versions = {f"rulebook:{book.regime}": book.version for book in books}
-    return Assessment(determinations=tuple(determinations), rule_data={**versions, "known-models": KNOWN_MODELS_DATE})
+    return Assessment(determinations=tuple(determinations), checklist=tuple(checklist), rule_data=rule_data())
+
+
+def rule_data() -> dict[str, str]:
+    """Return the version of every rulebook and of the table of known models."""
+    return {**{book.regime: book.version for book in load_books()}, "known-models": KNOWN_MODELS_DATE}
 
 
 def _apply(
     book: Rulebook, component: Component, gathered: Gathered, main: Rulebook, settings: Settings
-) -> list[Determination]:
-    found: list[Determination] = []
+) -> Iterator[Determination]:
     for base, known in gathered.lineage.bases:
         if known is not None:
-            facts = gather_base(base, known, main)
-            subject = Subject(ref=base.ref, kind="base", facts=facts, prefix="base model, ")
-            found += apply(book, subject, settings.as_of)
+            facts = gather_base(known, main)
+            yield from apply(
+                book, Subject(ref=base.ref, kind="base", facts=facts, prefix="base model, "), settings.as_of
+            )
     derived = gathered.lineage.relation not in {"none", "distilled"}
     prefix = _RELATIVE.get(gathered.lineage.relation, "this model, ") if derived else ""
-    found += apply(book, Subject(ref=component.ref, kind="model", facts=gathered.facts, prefix=prefix), settings.as_of)
-    return found
+    yield from apply(
+        book, Subject(ref=component.ref, kind="model", facts=gathered.facts, prefix=prefix), settings.as_of
+    )

@@ -69,19 +69,22 @@ def from_hardware(
     *,
     accelerator: str,
     utilization: float | None = None,
+    at_most: bool = False,
     doubtful: bool = False,
 ) -> Estimate:
     """Make an estimate from accelerator hours and the peak rate in FLOP/s.
 
     Without a stated utilization the interval spans what training runs reach, and the value does not decide alone.
+    Hours that other models share (`at_most`) bound it from above only.
     """
     capacity = hours * _SECONDS_PER_HOUR * peak
-    if utilization is not None:
+    if utilization is not None and not at_most:
         inputs = f"{hours:.3g} hours of {accelerator} at {peak:.3g} FLOP/s, {utilization:.0%} used as stated"
         return _disclosed(capacity * utilization, policy, "hardware", inputs, evidence, doubtful=doubtful)
     low, usual, high = policy.utilization
     inputs = f"{hours:.3g} hours of {accelerator} at {peak:.3g} FLOP/s, {usual:.0%} assumed ({low:.0%} to {high:.0%})"
-    return Estimate(flop=capacity * usual, low=capacity * low, high=capacity * high, method="hardware", inputs=inputs,
+    inputs += ", hours of several models" if at_most else ""
+    return Estimate(flop=capacity * usual, low=0 if at_most else capacity * low, high=capacity * high, method="hardware", inputs=inputs,
                     disclosed=False, doubtful=doubtful, evidence=evidence)  # fmt: skip
 
 
@@ -148,11 +151,15 @@ def compare(estimates: Sequence[Estimate], threshold: float) -> Reading:
 def near(estimates: Sequence[Estimate], threshold: float) -> bool:
     """Say whether estimates that decide lie within their error of the threshold, or on both sides of it.
 
-    Outside estimates and those without an upper bound say nothing of nearness: their intervals are wide by nature.
+    Outside estimates and those without a bound say nothing of nearness: their intervals are wide by nature. Nor does
+    an assumed utilization where disclosed inputs decide.
     """
-    close = [item for item in estimates if item.method != "reference-table" or item.disclosed]
-    sides = {_side(item, threshold) for item in close if item.high != float("inf")}
-    return None in sides or len(sides) > 1
+    bounded = [item for item in estimates if item.high != float("inf") and item.low > 0]
+    disclosed = [item for item in bounded if item.disclosed]
+    own = [item for item in bounded if item.method != "reference-table"]
+    sides = {_side(item, threshold) for item in disclosed or own}
+    firm = {_side(item, threshold) for item in {*own, *disclosed}} - {None}
+    return None in sides or len(firm) > 1
 
 
 def _side(estimate: Estimate, threshold: float) -> bool | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from aibom.assessors.compute import compare, near
-from aibom.assessors.facts import Fact, Facts, Passage, merge_evidence
+from aibom.assessors.facts import FACTS, Fact, Facts, FactType, Passage, merge_evidence
 from aibom.findings import Evidence
 from aibom.report import Strength
 
@@ -186,6 +186,20 @@ def judge(condition: Condition, context: Context) -> Judgement:
             return _compare(condition, context.facts)
 
 
+def thresholds(condition: Condition) -> Iterator[float]:
+    """Yield the amounts of compute that a condition compares with."""
+    match condition:
+        case All(parts) | Any(parts):
+            for part in parts:
+                yield from thresholds(part)
+        case Not(part):
+            yield from thresholds(part)
+        case Compare(fact, _, value) if FACTS[fact].type is FactType.COMPUTE and isinstance(value, int | float):
+            yield float(value)
+        case _:
+            return
+
+
 def _combine(parts: list[Judgement], *, decisive: bool) -> Judgement:
     """Join judgements: one part with the decisive value decides, else one unknown part makes all unknown."""
     used = tuple(dict.fromkeys(name for part in parts for name in part.used))
@@ -241,9 +255,7 @@ def _holds(fact: Fact, op: Op, operand: Operand) -> Tri:
 
 
 def _ordered(value: object, op: Op, operand: Operand) -> Tri:
-    if isinstance(value, dt.date) and isinstance(operand, dt.date):
-        before, equal = value < operand, value == operand
-    elif isinstance(value, int | float) and isinstance(operand, int | float):
+    if (isinstance(value, dt.date) and isinstance(operand, dt.date)) or (isinstance(value, int | float) and isinstance(operand, int | float)):
         before, equal = value < operand, value == operand
     else:
         return None

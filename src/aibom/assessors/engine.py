@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 
 from aibom.assessors import wording
-from aibom.assessors.conditions import Context, Judgement, judge
+from aibom.assessors.conditions import Context, Judgement, judge, thresholds
 from aibom.assessors.facts import Fact, Facts, merge_evidence
 from aibom.assessors.rulebook import BookRule, Case, Outcome, Rulebook
 from aibom.findings import Evidence
@@ -125,7 +125,7 @@ def _determination(
     recorded = merge_evidence(
         fact.evidence for name in outcome.record if (fact := facts[name]) is not None and fact.value
     )
-    reason = _reason(book, outcome, facts, missing)
+    reason = _reason(book, rule, outcome, facts, missing)
     return Determination(
         rule=reference(book, rule),
         subject=subject.ref,
@@ -156,9 +156,10 @@ def reference(book: Rulebook, rule: BookRule) -> RuleRef:
     )  # fmt: skip
 
 
-def _reason(book: Rulebook, outcome: Outcome, facts: Facts, missing: list[str]) -> str:
-    reason = wording.fill(outcome.reason, facts, missing, tuple(book.lists.values()))
-    absent = [name for name in missing if facts[name] is None]
+def _reason(book: Rulebook, rule: BookRule, outcome: Outcome, facts: Facts, missing: list[str]) -> str:
+    threshold = next((found for case in rule.cases for found in thresholds(case.when)), None)
+    reason = wording.fill(outcome.reason, facts, missing, tuple(book.lists.values()), threshold, rule.wants)
+    absent = [name for name in missing if (fact := facts[name]) is None or not fact.value]
     if outcome.strength is Strength.INSUFFICIENT_EVIDENCE and absent and "not found" not in outcome.reason:
         reason += f"; not found: {wording.short_labels(absent)}"
     return reason

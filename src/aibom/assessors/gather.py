@@ -12,12 +12,13 @@ from aibom.assessors.card_text import CardPassage, Part, quote, read_passages
 from aibom.assessors.facts import FACTS, Fact, Facts, FactType, Passage
 from aibom.assessors.gather_card import card_facts
 from aibom.assessors.gather_compute import Lineage, compute_fact, compute_facts, size_of, table_estimate
+from aibom.assessors.gather_documents import document_facts, security_facts
 from aibom.assessors.gather_license import license_facts
 from aibom.assessors.identity import Identity
 from aibom.assessors.reference_data import KnownModel, known_models
 from aibom.assessors.rulebook import Rulebook
 from aibom.assessors.training_figures import read_figures
-from aibom.components import Component, ComponentKind, Derivation, Inspection, RelationKind, Resolution
+from aibom.components import Component, ComponentKind, Derivation, Inspection, RelationKind, Resolution, Verification
 from aibom.files import Location, Role
 from aibom.findings import Evidence
 from aibom.report import SourceFacts
@@ -61,6 +62,7 @@ def gather(
     component: Component,
     resolution: Resolution,
     inspections: Sequence[Inspection],
+    verifications: Sequence[Verification],
     settings: Settings,
     source: SourceFacts,
     book: Rulebook,
@@ -88,6 +90,8 @@ def gather(
     facts.update(_lineage_facts(lineage))
     facts.update(_names(component, resolution))
     facts.update(_files(component, mine, passages))
+    facts.update(document_facts(component, resolution, passages, paths, identity=hub_id))
+    facts.update(security_facts(mine, verifications))
     facts.update(_hub(component, source if is_root else SourceFacts(), known))
     facts.update(_operator(settings))
     unknown = set(facts) - set(FACTS)
@@ -95,7 +99,7 @@ def gather(
     return Gathered(facts=Facts(facts), passages=passages, lineage=lineage)
 
 
-def gather_base(component: Component, known: KnownModel, book: Rulebook) -> Facts:
+def gather_base(known: KnownModel, book: Rulebook) -> Facts:
     """Gather what the table of known models says of a base that was not scanned."""
     assert book.policy is not None
     facts: dict[str, Fact] = {}

@@ -21,7 +21,7 @@ _LIMITING = re.compile(
 )
 _CAPABLE = re.compile(
     r"assistant|fine-?tuned (?:on|for|to)|\bhelps?\b|\bcan (?:be used|generate|answer|perform|write|create|transcribe|classify|detect|follow)|capab|supports?\b|designed (?:to|for)|"
-    r"is an? [\w\s,-]{0,60}(?:model|network|classifier|encoder)|trained to|excels?|generat(?:es|ing|ion)|languages?\b|能力",
+    r"is (?:an?|the) [\w\s,-]{0,60}(?:model|network|classifier|encoder)|trained to|excels?|generat(?:es|ing|ion)|languages?\b|能力",
     re.IGNORECASE,
 )
 _PAID = re.compile(

@@ -79,6 +79,8 @@ def size_of(component: Component, figures: Figures, *, adapter: bool) -> Size:
     complete = bool(facts and facts.weight_sets and facts.weight_sets[0].complete)
     totals = [figure for figure in figures.parameters if not figure.active]
     actives = [figure for figure in figures.parameters if figure.active]
+    # "17B" said of a mixture of 109 billion may be the active ones under another word.
+    totals = [item for item in totals if all(abs(item.value / active.value - 1) > 0.35 for active in actives)]
     stated = max((figure.value for figure in totals), default=None)
     # Where weights were counted, the stated number that fits them is the model's; others are parts or relatives.
     if measured and totals:
@@ -94,7 +96,8 @@ def size_of(component: Component, figures: Figures, *, adapter: bool) -> Size:
         active = _active(component, actives, measured or stated)
     mismatch = None
     if measured and stated:
-        mismatch = complete and max(measured / stated, stated / measured) > _MISMATCH
+        apart = stated / measured if mixture else max(measured / stated, stated / measured)
+        mismatch = complete and apart > _MISMATCH
     return Size(measured=measured, stated=stated, active=active, mixture=mixture, mismatch=mismatch,
                 evidence=merge_evidence(evidence))  # fmt: skip
 
@@ -200,14 +203,19 @@ def _size_facts(size: Size) -> Iterator[tuple[str, Fact]]:
 
 
 def _first_stage(figures: Figures, *, derived: bool) -> list[Figure]:
-    """Figures of the training that made the weights; a fine-tune's card must call it pretraining to count."""
+    """Figures of the training that made the weights.
+
+    A card of a derived model must speak of pretraining to be read so: else its figures are of what was done last.
+    """
     chosen = [*figures.tokens, *figures.hours, *figures.flop]
-    return [item for item in chosen if not item.stage and not item.synthetic and (item.pretraining or not derived)]
+    whole = not derived or any(item.pretraining for item in chosen)
+    return [item for item in chosen if whole and not item.stage and not item.synthetic]
 
 
 def _own_stage(figures: Figures, *, derived: bool) -> list[Figure]:
+    first = _first_stage(figures, derived=derived)
     chosen = [*figures.tokens, *figures.hours, *figures.flop]
-    return [item for item in chosen if not item.synthetic and (item.stage or (derived and not item.pretraining))]
+    return [item for item in chosen if not item.synthetic and item not in first]
 
 
 def _estimates(figures: Figures, size: Size, policy: Policy, chosen: Sequence[Figure]) -> Iterator[Estimate]:
@@ -225,7 +233,7 @@ def _estimates(figures: Figures, size: Size, policy: Policy, chosen: Sequence[Fi
     for figure in figures.hours:
         if figure in chosen and figure.device and (found := accelerator(figure.device)):
             yield from_hardware(figure.value, found.peak, policy, (figure.evidence,), accelerator=found.name,
-                                utilization=figure.utilization, doubtful=doubtful)  # fmt: skip
+                                utilization=figure.utilization, at_most=figure.at_most, doubtful=doubtful)  # fmt: skip
 
 
 def table_estimate(row: KnownModel, policy: Policy) -> Estimate:

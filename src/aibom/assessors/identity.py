@@ -62,9 +62,8 @@ class Identity:
     def is_other(self, label: str) -> bool | None:
         """Say whether a heading or a label of a table names another model; None where it names none."""
         found = [other for _, _, other in self._mentions(label)]
-        if not found:
-            return None
-        return all(found)
+        found += [self._is_other(match[0]) for match in _SIZE.finditer(label)]  # in a label, a size alone is a name
+        return all(found) if found else None
 
     def _after(self, text: str, end: int) -> Iterable[tuple[int, bool]]:
         tail = text[end : end + 120]

@@ -53,7 +53,7 @@ class Accelerator:
 @cache
 def known_models() -> Mapping[str, KnownModel]:
     """Return the known models by their id in lower case."""
-    columns = "model released parameters active tokens flop confidence output task license source".split()
+    columns = ["model", "released", "parameters", "active", "tokens", "flop", "confidence", "output", "task", "license", "source"]
     rows = load_rows("known_models.csv", columns, required=["model", "released", "parameters", "output", "source"])
     return {row["model"].lower(): _known(row) for row in rows}
 
@@ -61,7 +61,7 @@ def known_models() -> Mapping[str, KnownModel]:
 @cache
 def license_terms() -> Mapping[str, LicenseTerms]:
     """Return the terms by license key."""
-    columns = "license flags clause source confidence".split()
+    columns = ["license", "flags", "clause", "source", "confidence"]
     rows = load_rows("license_terms.csv", columns, required=["license", "clause", "confidence"])
     return {
         row["license"]: LicenseTerms(

@@ -19,7 +19,7 @@ from aibom.assessors.rule_syntax import Scope, Shape, parse_condition
 from aibom.errors import DataError
 from aibom.report import Strength
 
-BOOKS = ("eu_ai_act.yaml", "ca_sb53.yaml")
+BOOKS = ("eu_ai_act.yaml", "openness.yaml", "ca_sb53.yaml")
 AUTHORITIES = frozenset(
     {"statute", "recital", "guideline", "draft-guideline", "code-of-practice", "standard", "heuristic"}
 )
@@ -28,7 +28,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z.-]+)\}")
 # What a reason may name in braces: numbers and words of our own tables, never text of the target (see `wording`).
 PLACEHOLDERS = frozenset({
     "compute", "compute-known", "compute-source", "cumulative", "cumulative-known", "cumulative-source", "base-compute", "base-source", "own-compute",
-    "own-source", "outputs", "inputs", "terms", "license", "missing", "break-even", "relation", "task",
+    "own-source", "outputs", "inputs", "terms", "license", "missing", "break-even", "evidenced", "relation", "task",
 })  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def parse_book(text: str, name: str) -> Rulebook:
         DataError: as `load_book`.
     """
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a safe loader that also refuses repeated keys
+        raw = yaml.load(text, Loader=StrictLoader)  # noqa: S506 -- a safe loader that also refuses repeated keys
     except yaml.YAMLError as error:
         raise DataError(f"{name}: {' '.join(str(error).split())}") from error
     shape = Shape(raw, name)
@@ -201,7 +201,7 @@ def outcomes(rule: BookRule) -> Iterator[Outcome]:
     yield from (outcome for outcome in (rule.otherwise, rule.unknown) if outcome)
 
 
-class _StrictLoader(yaml.CSafeLoader):
+class StrictLoader(yaml.CSafeLoader):
     """A safe loader that refuses a key that stands twice: one of the two would be silently lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- the signature is PyYAML's

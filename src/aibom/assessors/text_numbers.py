@@ -102,7 +102,10 @@ _KEYED_PARAMETERS = re.compile(
     rf"(?P<kind>active|activated|total)?\s?param(?:eter)?s?(?:\s(?:count|number))?(?P<after>\s\(activated\)|\s\(active\))?\s?[:|=：]\s?{_SCALED}",
     re.VERBOSE | re.IGNORECASE,
 )
-_ACTIVE = re.compile(rf"{_SCALED}\s?(?P<kind>active|activated)(?![A-Za-z])(?!\susers)", re.VERBOSE | re.IGNORECASE)
+_TOTAL = re.compile(rf"{_SCALED}\s?\(?(?P<kind>total)\)?(?![A-Za-z])", re.VERBOSE | re.IGNORECASE)
+_ACTIVE = re.compile(
+    rf"{_SCALED}\s?\(?(?P<kind>active|activated)\)?(?![A-Za-z])(?!\susers)", re.VERBOSE | re.IGNORECASE
+)
 _DEVICES = re.compile(
     rf"(?<![\w.,-])(?P<number>\d{{1,3}}(?:,\d{{3}})+|\d{{1,6}})\s?(?:[x×]\s?)?(?:NVIDIA\s|AMD\s|Nvidia\s|Google\s)?"
     rf"(?P<device>{_ACCELERATOR})",
@@ -116,7 +119,7 @@ _DURATION = re.compile(
 _HOURS_OF = {"hour": 1, "day": 24, "week": 168, "month": 730, "tag": 24, "woch": 168, "jour": 24, "sema": 168,
              "día": 24, "gior": 24, "天": 24}  # fmt: skip
 _WORDS = {
-    word: float(number) for number, word in enumerate("one two three four five six seven eight nine ten".split(), 1)
+    word: float(number) for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
 }
 ACCELERATOR = re.compile(_ACCELERATOR, re.IGNORECASE)
 UTILIZATION = re.compile(
@@ -139,7 +142,7 @@ def amounts(text: str) -> Iterator[Amount]:
         yield _amount(match, Unit.HOURS)
     for match in _FLOP.finditer(text):
         yield from _flop(match)
-    for pattern in (_PARAMETERS, _KEYED_PARAMETERS, _ACTIVE):
+    for pattern in (_PARAMETERS, _KEYED_PARAMETERS, _ACTIVE, _TOTAL):
         for match in pattern.finditer(text):
             groups = match.groupdict()
             kind = f"{groups.get('kind') or ''} {groups.get('after') or ''}".lower()

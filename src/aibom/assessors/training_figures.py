@@ -38,13 +38,15 @@ _MUST_RUN = re.compile(
     r"requir|minimum|recommend|\bneed|serv(?:e|ing)|deploy|inference|\brun(?:s|ning)? on|fits? (?:on|in)", re.IGNORECASE
 )
 _READ = frozenset({Part.TRAINING, Part.DESCRIPTION, Part.USE, Part.OTHER, Part.LIMITATIONS})
+_SUM = re.compile(r"cumulative|in total|combined|altogether|all (?:models|sizes)", re.IGNORECASE)
 _PREFILTER = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """An amount the card states, with its place. `stage` marks one of a later stage, `pretraining` one of
-    the first, `synthetic` one of data that was generated for it."""
+    the first, `synthetic` one of data that was generated for it.
+    """
 
     value: float
     evidence: Evidence
@@ -54,6 +56,8 @@ class Figure:
     active: bool = False
     device: str | None = None
     utilization: float | None = None
+    at_most: bool = False
+    """True for a sum over several models, of which this one is a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,7 @@ def read_figures(passages: Sequence[CardPassage], identity: Identity) -> Figures
                 other.append(passage.evidence)
                 continue
             found[amount.unit].append(_figure(amount, text, passage))
+    found[Unit.HOURS] = list(_own_hours(found[Unit.HOURS], family=_is_family(passages, identity)))
     hours = [*_with_device(found[Unit.HOURS], passages), *_device_hours(found[Unit.DEVICES], found[Unit.DURATION])]
     return Figures(
         tokens=_once(found[Unit.TOKENS]),
@@ -99,6 +104,24 @@ def read_figures(passages: Sequence[CardPassage], identity: Identity) -> Figures
         devices=_once(found[Unit.DEVICES]),
         other=tuple(dict.fromkeys(other)),
     )
+
+
+def _is_family(passages: Sequence[CardPassage], identity: Identity) -> bool:
+    """Say whether the card speaks of several models of which this is one."""
+    read = (item for item in passages if item.part in _READ and not item.code)
+    return any(
+        identity.is_other(label) for item in read for label in (item.cells or (item.text,))[:1] if len(label) < 2000
+    )
+
+
+def _own_hours(figures: Sequence[Figure], *, family: bool) -> Iterator[Figure]:
+    """Drop sums over several models where the model's own hours are stated, else keep them as an upper bound."""
+    single = [item for item in figures if not item.at_most]
+    for item in figures:
+        if not item.at_most:
+            yield item
+        elif not single:
+            yield item if family else replace(item, at_most=False)
 
 
 def _statements(passages: Sequence[CardPassage], identity: Identity) -> Iterator[_Statement]:
@@ -135,7 +158,9 @@ def _speaks_of_training(amount: Amount, text: str, passage: CardPassage) -> bool
     match amount.unit:
         case Unit.TOKENS:
             enough = amount.value >= _LEAST_TOKENS or (amount.value >= 1e5 and bool(_STAGE.search(text)))
-            return enough and cued and not _INFERENCE.search(text)
+            # A column of tokens in the billions is no context length.
+            counted = bool(passage.cells) and amount.value >= _LEAST_TOKENS
+            return enough and (cued or counted) and not _INFERENCE.search(text)
         case Unit.FLOP:
             computed = cued or bool(re.search(r"comput|FLOPs? (?:used|total|budget)", text, re.IGNORECASE))
             return amount.value >= _LEAST_FLOP and computed and not _INFERENCE.search(text)
@@ -156,7 +181,7 @@ def _figure(amount: Amount, text: str, passage: CardPassage) -> Figure:
     device = amount.device or (match[0] if (match := ACCELERATOR.search(text)) else None)
     return Figure(
         value=amount.value, evidence=passage.evidence, stage=stage, pretraining=pretraining, synthetic=bool(_SYNTHETIC.search(text)),
-        active=amount.active, device=device, utilization=float(rate[1]) / 100 if rate else None,
+        active=amount.active, at_most=bool(_SUM.search(text)), device=device, utilization=float(rate[1]) / 100 if rate else None,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from aibom.assessors.compute import compare
 from aibom.assessors.facts import FACTS, Estimate, Facts
 from aibom.report import Strength
 
@@ -26,17 +27,27 @@ def statement(label: str, strength: Strength, reason: str, *, prefix: str = "", 
 
 
 def fill(
-    reason: str, facts: Facts, missing: Sequence[str], lists: Sequence[Mapping[str, str]], threshold: float = 1e23
+    reason: str,
+    facts: Facts,
+    missing: Sequence[str],
+    lists: Sequence[Mapping[str, str]],
+    threshold: float | None,
+    wants: Sequence[str] = (),
 ) -> str:
-    """Fill the placeholders of a reason; a fact that is unknown reads "not stated"."""
+    """Fill the placeholders of a reason; a fact that is unknown reads "not stated".
+
+    `threshold` is what the rule compares compute with, None where it compares none; `wants` is the evidence it wants.
+    """
     values = _values(facts, missing, lists, threshold)
+    found = sum(1 for name in wants if (fact := facts[name]) is not None and fact.value)
+    values["evidenced"] = lambda: f"{found} of {len(wants)}"
     return _PLACEHOLDER.sub(lambda match: values[match[1]](), reason)
 
 
 def labels(names: Sequence[str], facts: Facts) -> tuple[str, ...]:
     """Return what is missing, each with where it was looked for, or that what was found does not settle it."""
     return tuple(
-        f"{FACTS[name].label} ({'what was found does not settle it' if facts[name] else f'looked for in: {FACTS[name].sought}'})"
+        f"{FACTS[name].label} ({'what was found does not settle it' if facts[name] is not None and facts[name].value else f'looked for in: {FACTS[name].sought}'})"
         for name in names
     )
 
@@ -63,20 +74,24 @@ def amount(value: float) -> str:
 
 
 def _values(
-    facts: Facts, missing: Sequence[str], lists: Sequence[Mapping[str, str]], threshold: float
+    facts: Facts, missing: Sequence[str], lists: Sequence[Mapping[str, str]], threshold: float | None
 ) -> dict[str, Callable[[], str]]:
     def compute(name: str) -> Callable[[], str]:
-        return lambda: f"{flop(best.flop)} FLOP" if (best := _speaking(facts.estimates(name))) else "FLOP not stated"
+        return lambda: (
+            f"{flop(best.flop)} FLOP" if (best := _speaking(facts.estimates(name), threshold)) else "FLOP not stated"
+        )
 
     def source(name: str) -> Callable[[], str]:
-        return lambda: _METHODS[best.method] if (best := _speaking(facts.estimates(name))) else "nothing stated"
+        return lambda: (
+            _METHODS[best.method] if (best := _speaking(facts.estimates(name), threshold)) else "nothing stated"
+        )
 
     def words(name: str) -> Callable[[], str]:
         return lambda: ", ".join(sorted(facts.words(name))) or "not stated"
 
     def break_even() -> str:
         parameters = facts.number("params.active") or facts.number("params.total")
-        if not parameters:
+        if not parameters or threshold is None:
             return ""
         return f"; {amount(parameters)} parameters would need {amount(threshold / (6 * parameters))} tokens"
 
@@ -109,6 +124,8 @@ def _values(
     }
 
 
-def _speaking(estimates: Sequence[Estimate]) -> Estimate | None:
-    """Return the estimate a sentence names: disclosed before outside ones, then the largest."""
-    return max(estimates, key=lambda item: (item.disclosed, item.flop), default=None)
+def _speaking(estimates: Sequence[Estimate], threshold: float | None) -> Estimate | None:
+    """Return the estimate a sentence names: of those that decide the target's own, then disclosed, then the largest."""
+    if estimates and threshold is not None:
+        estimates = compare(estimates, threshold).deciding
+    return max(estimates, key=lambda item: (item.method != "reference-table", item.disclosed, item.flop), default=None)
