@@ -45,6 +45,7 @@ class ScanTable(_Table):
     jobs: int | None = None
     digest: tuple[str, ...] = ()
     color: str | None = None
+    lineage: str | None = None
     offline: bool = False
 
 

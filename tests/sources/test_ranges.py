@@ -127,6 +127,18 @@ def test_an_answer_that_is_too_short_is_refused() -> None:
         source(FakeRemote(pattern(MIB), short=1)).read_at(0, 10)
 
 
+def test_a_whole_file_is_one_stream_that_is_not_kept() -> None:
+    """Digesting takes one request and is not held to the budget of ranges."""
+    remote = FakeRemote(pattern(20 * MIB))
+    data = source(remote, file=MIB, stream=MIB, scan=MIB)
+    buffer = memoryview(bytearray(MIB))
+    parts = []
+    while got := data.read_into(sum(map(len, parts)), buffer):
+        parts.append(bytes(buffer[:got]))
+    assert remote.data == b"".join(parts)
+    assert ([], [0]) == (remote.asked, remote.streams)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 100_000)), max_size=25))
 def test_any_order_of_reads_gives_the_bytes_of_the_file(reads: list[tuple[int, int]]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from aibom.cli.trust import read_options
 from aibom.config import Config, ConfigTables, find_config, load_config
 from aibom.digests import ALGORITHMS
 from aibom.errors import UsageError
@@ -31,6 +32,7 @@ class Choices:
     outputs: tuple[str, ...]
     spec_version: str
     color: str
+    lineage: str
     origins: dict[str, str]
 
 
@@ -114,18 +116,23 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
         ignores=() if options["no_ignores"] else _ignores(config),
         policy=_policy(config),
         profile=_profile(config),
+        download=bool(options["download"]),
         offline=bool(pick("offline", options["offline"], scan.offline, None)),
+        trust=read_options(options, config.tables.policy, config.path.parent if config.path else None),
+        tensor_digests=options["tensor_digests"],
     )
     return Choices(
         settings=settings,
         fail_on=_fail_on(pick("fail-on", options["fail_on"], scan.fail_on, "high")),
         outputs=pick("output", options["outputs"], scan.output, ()),
         spec_version=pick("spec-version", options["spec_version"], scan.spec_version, "1.7"),
+        lineage=pick("lineage", options["lineage"], scan.lineage, "auto"),
         color=pick("color", options["color"], scan.color, "auto"),
         origins=origins,
     )
 
 
+LINEAGE = ("offline", "online")
 FAIL_ON = ("low", "medium", "high", "critical", "never")
 
 

@@ -14,16 +14,17 @@ from typing import Any
 import click
 
 from aibom.assessors.policy import POLICY_RULE_IDS
-from aibom.cli.configuration import FAIL_ON, Choices, add_options, choose, configuration
+from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration
 from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
+from aibom.cli.trust import signature_options
 from aibom.emitters import EMITTERS
 from aibom.emitters.options import EmitOptions
 from aibom.errors import AibomError, UsageError
 from aibom.findings import Finding, Severity
 from aibom.pipeline import scan
 from aibom.report import Report
-from aibom.sources.targets import open_source
+from aibom.sources.targets import open_related, open_source
 
 EXIT_FOUND = 1
 _NEVER = "never"
@@ -45,21 +46,24 @@ _NEVER = "never"
 @click.option("--purl", help="Package URL of the model, e.g. pkg:huggingface/owner/name@COMMIT.")
 @click.option("--digest", "digests", multiple=True, metavar="ALG", help="One more digest a file: sha512, blake3 ...")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Threads that digest big files; default: the cores, up to 8.")
+@click.option("--lineage", type=click.Choice(LINEAGE), help="Ask the hub about base models; default for hub targets.")
+@click.option("--download", is_flag=True, help="Read remote files whole and check their digests; nothing is kept.")
 @click.option("--offline", is_flag=True, help="Any attempt to reach the network is an error.")
 @add_options
+@signature_options
 @click.option("--write-ignores", type=click.Path(path_type=Path), metavar="FILE", help="Write today's findings there.")
 @click.option("--show-settings", is_flag=True, help="Print the settings in force and where each came from; no scan.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Default auto; NO_COLOR is respected.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the results and errors.")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for debugging.")
 def command(targets: tuple[str, ...], **options: Any) -> int:
-    """Scan TARGET: a directory or a file.
+    """Scan TARGET: a directory, a file, an archive, hf://owner/name[@revision], pkg:huggingface/..., https://, s3://.
 
     \b
     Examples:
       aibom scan ./my-model
       aibom scan ./my-model -o cyclonedx=my-model.cdx.json --fail-on critical
-      aibom scan model.pt -o json
+      aibom scan hf://owner/name@main -o json
     """
     _log(options["verbose"])
     created = now()
@@ -98,9 +102,20 @@ def _scan(target: str, choices: Choices, created: dt.datetime, *, quiet: bool) -
     source = open_source(target, offline=choices.settings.offline)
     try:
         with progress(quiet=quiet) as on_progress:
-            return scan(source, choices.settings, created=created, on_progress=on_progress)
+            online = choices.lineage == "online" or (choices.lineage == "auto" and source.facts().kind == "hub")
+            return scan(
+                source,
+                choices.settings,
+                created=created,
+                on_progress=on_progress,
+                open_related=open_related if online and not choices.settings.offline else _closed,
+            )
     finally:
         source.close()
+
+
+def _closed(_: str) -> None:
+    """Open no other model: what is known of a base comes from the shipped table, with its date."""
 
 
 def _emit(report: Report, outputs: tuple[Output, ...], choices: Choices, seconds: float) -> None:

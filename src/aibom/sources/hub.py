@@ -74,8 +74,11 @@ class HubSource:
 
     remote = True
 
-    def __init__(self, name: HubName, network: Network, *, limits: RemoteLimits | None = None) -> None:
+    def __init__(
+        self, name: HubName, network: Network, *, limits: RemoteLimits | None = None, preload: bool = True
+    ) -> None:
         self._network = network
+        self._preloads = preload
         self._limits = limits or RemoteLimits()
         self._endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
         network.trust(self._endpoint)
@@ -115,10 +118,10 @@ class HubSource:
         """List the files at the commit, with the digests that the hub declares."""
         found = list(self._tree())
         self._sizes = {entry.path: entry.size for entry in found if entry.fault is None}
-        preloaded = [path for path, size in self._sizes.items() if size][:_PRELOADED_FILES]
-        self._pool = ThreadPoolExecutor(_PARALLEL)
-        for path in preloaded:
-            self._pool.submit(self._preload, path)
+        if self._preloads:
+            self._pool = ThreadPoolExecutor(_PARALLEL)
+            for path in [path for path, size in self._sizes.items() if size][:_PRELOADED_FILES]:
+                self._pool.submit(self._preload, path)
         yield from found
         if len(found) >= self._limits.files:
             yield Skipped(path="", reason=f"everything after the first {self._limits.files} files of the listing")

@@ -122,6 +122,7 @@ class RangeSource:
         self._next = 0
         self._requests = 0
         self._stream: _Stream | None = None
+        self._whole: _Stream | None = None
         self._lock = Lock()
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -137,10 +138,19 @@ class RangeSource:
             return data
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill `buffer` from `offset`."""
-        data = self.read_at(offset, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+        """Fill `buffer` from `offset`, out of one stream that is not kept: this is how a whole file is digested.
+
+        It is not bounded by the budgets for ranges: whoever reads a file so has been asked to move all of it.
+        """
+        length = min(len(buffer), max(0, self.size - offset))
+        if length <= 0:
+            return 0
+        with self._lock:
+            if self._whole is None or not self._whole.covers(offset):
+                self._scan_budget.stream(self.size - offset)
+                self._whole = _Stream(self._remote.stream(offset), offset)
+            buffer[:length] = self._whole.read(offset, length)
+        return length
 
     def preload(self) -> None:
         """Read the first window, so that the first look at the file waits for nothing."""
@@ -182,8 +192,9 @@ class RangeSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteLimits:
-    """What a remote target may cost: bytes moved a file by ranges, bytes of a file that may be streamed, bytes in all,
-    names in its listing.
+    """What a remote target may cost, in bytes: by ranges a file, of a file that is streamed, by ranges in all.
+
+    `files` is the number of names in its listing.
     """
 
     file_bytes: int = 32 * KIB * KIB

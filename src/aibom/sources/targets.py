@@ -65,3 +65,16 @@ def open_source(target: str, *, offline: bool = False) -> Source:
             return archive
         data.close()
     return source
+
+
+def open_related(target: str, *, offline: bool = False) -> Source | None:
+    """Open another model that a target names, to read its card, licence and configuration; None if it is no hub id.
+
+    Raises:
+        TargetError: it is private, missing, or can't be reached.
+    """
+    if not target.startswith("hf://"):
+        return None
+    from aibom.sources.hub import HubSource, parse_hub_target  # noqa: PLC0415 -- as above
+
+    return HubSource(parse_hub_target(target), Network(offline=offline), preload=False)
