@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aibom.assessors.book_loader import load_books
 from aibom.assessors.checklists import answer
 from aibom.assessors.engine import Subject, apply
 from aibom.assessors.explain import explain, explainable
 from aibom.assessors.facts import Facts
 from aibom.assessors.gather import Gathered, gather, gather_base, models
 from aibom.assessors.reference_data import KNOWN_MODELS_DATE
-from aibom.assessors.rulebook import Rulebook, load_books
+from aibom.assessors.rulebook import Rulebook
 from aibom.components import Component, Inspection, Resolution, Verification
 from aibom.report import Assessment, ChecklistItem, Determination, SourceFacts
 from aibom.settings import Settings
@@ -36,7 +37,9 @@ def assess(
     determinations: list[Determination] = []
     checklist: list[ChecklistItem] = []
     for component in models(resolution):
-        gathered = gather(component, resolution, inspections, verifications, settings, source, main)
+        gathered = gather(
+            component, resolution, inspections, verifications, settings=settings, source=source, book=main
+        )
         found = [item for book in books for item in _apply(book, component, gathered, main, settings)]
         determinations += found
         concluded = {item.finding: item.strength for item in found if item.subject == component.ref}

@@ -1,4 +1,4 @@
-"""Read a card's sections into passages: sentences, list items and table rows, each with its line and its part in the card."""
+"""Cut a card into passages: sentences, list items, table rows, each with its line and its part of the card."""
 
 from __future__ import annotations
 
@@ -34,31 +34,65 @@ class Part(StrEnum):
 _HEADINGS: tuple[tuple[Part, re.Pattern[str]], ...] = tuple(
     (part, re.compile(pattern, re.IGNORECASE))
     for part, pattern in (
-        (Part.EXCLUDED, r"out[- ]of[- ]scope|misuse|malicious|prohibited|restricted use|unintended|not intended|"
-                        r"hors[- ]champ|nicht vorgesehen|usos? (?:no|fuera)"),
-        (Part.LIMITATIONS, r"limit|bias|risk|caveat|consideration|known issue|safety|ethic|warning|disclaimer|"
-                           r"best practice|responsib|einschränkung|limitaciones|biais|局限|限制|制限|注意"),
-        (Part.TRAINING, r"train|pre-?train|hardware|compute|carbon|environmental|infrastructure|data(?:set)?s?\b|"
-                        r"entraînement|entrenamiento|treinamento|addestramento|trainings|训练|学習|학습"),
+        (
+            Part.EXCLUDED,
+            (
+                r"out[- ]of[- ]scope|misuse|malicious|prohibited|restricted use|unintended|not intended|"
+                r"hors[- ]champ|nicht vorgesehen|usos? (?:no|fuera)"
+            ),
+        ),
+        (
+            Part.LIMITATIONS,
+            (
+                r"limit|bias|risk|caveat|consideration|known issue|safety|ethic|warning|disclaimer|"
+                r"best practice|responsib|einschränkung|limitaciones|biais|局限|限制|制限|注意"
+            ),
+        ),
+        (
+            Part.TRAINING,
+            (
+                r"train|pre-?train|hardware|compute|carbon|environmental|infrastructure|data(?:set)?s?\b|"
+                r"entraînement|entrenamiento|treinamento|addestramento|trainings|训练|学習|학습"
+            ),
+        ),
         (Part.EVALUATION, r"evaluat|benchmark|results?|performance|metrics|leaderboard|评测|評価"),
         (Part.LICENSE, r"licen[cs]e|terms"),
-        (Part.USAGE, r"how to|get(?:ting)? started|quick ?start|usage|installation|example|inference|deploy|"
-                     r"requirements|快速开始|使い方|사용법"),
-        (Part.USE, r"\buses?\b|use[- ]cases?|intended|applications?|purpose|verwendung|einsatz|utilisation|"
-                   r"uso\b|usos\b|用途"),
+        (
+            Part.USAGE,
+            (
+                r"how to|get(?:ting)? started|quick ?start|usage|installation|example|inference|deploy|"
+                r"requirements|快速开始|使い方|사용법"
+            ),
+        ),
+        (
+            Part.USE,
+            (
+                r"\buses?\b|use[- ]cases?|intended|applications?|purpose|verwendung|einsatz|utilisation|"
+                r"uso\b|usos\b|用途"
+            ),
+        ),
         (Part.OTHER, r"citation|cite|acknowledg|reference|contact|authors?|changelog|news|related|contribut|引用"),
-        (Part.DESCRIPTION, r"description|overview|summary|details|about|introduction|model|highlights|features|"
-                           r"beschreibung|descripción|présentation|介绍|概要"),
+        (
+            Part.DESCRIPTION,
+            (
+                r"description|overview|summary|details|about|introduction|model|highlights|features|"
+                r"beschreibung|descripción|présentation|介绍|概要"
+            ),
+        ),
     )
-)  # fmt: skip
+)
 _NEGATION = re.compile(
-    r"\b(?:not (?:be )?(?:intended|suitable|suited|designed|meant|recommended|allowed|permitted|used?|for|to be|appropriate"
-    r"|applicable|deployed?|employed)|isn['’]t (?:intended|suitable|designed|meant|for)|must not|should(?: not|n['’]t)|"
-    r"may not be|shall not|do(?: not|n['’]t) (?:use|deploy|rely|apply)|can(?:not| not|['’]t) be used|never (?:be )?use|"
+    r"\b(?:not (?:be )?(?:intended|suitable|suited|designed|meant|recommended|allowed|permitted|used?|for|"
+    r"to be|appropriate"
+    r"|applicable|deployed?|employed)|isn['\u2019]t (?:intended|suitable|designed|meant|for)|"
+    r"must not|should(?: not|n['\u2019]t)|"
+    r"may not be|shall not|do(?: not|n['\u2019]t) (?:use|deploy|rely|apply)|"
+    r"can(?:not| not|['\u2019]t) be used|never (?:be )?use|"
     r"out[- ]of[- ]scope|prohibit\w*|forbid\w*|disallow\w*|unsuitable|inappropriate for|exclud\w+|refrain|avoid using|"
     r"no use (?:in|for)|nicht (?:für|zum|zur|geeignet|bestimmt|gedacht|verwend\w*|eingesetzt)|keinesfalls|"
-    r"ne (?:doit|doivent|devrait|convient|peut|sert) pas|n['’]est pas (?:destin|conçu|prévu)\w*|"
-    r"no (?:debe|está destinad|se recomienda|usar|utilizar)\w*|não (?:deve|é destinad|usar)\w*|non (?:deve|è destinat|usare)\w*)"
+    r"ne (?:doit|doivent|devrait|convient|peut|sert) pas|n['\u2019]est pas (?:destin|conçu|prévu)\w*|"
+    r"no (?:debe|está destinad|se recomienda|usar|utilizar)\w*|não (?:deve|é destinad|usar)\w*|non (?:deve|"
+    r"è destinat|usare)\w*)"
     r"|不得|禁止|请勿|不适用|使用しないで",
     re.IGNORECASE,
 )
@@ -67,7 +101,7 @@ _CLAUSES = re.compile(
     r";|,?\s(?:but|however|whereas|sondern|aber|mais|pero)\s|,\s(?=not\s)|\s(?=and not\s)", re.IGNORECASE
 )
 _ENDS = re.compile(
-    r"(?<=[.!?。！？])(?:[\"')\]»”]{0,2})\s+(?=[\"'(\[«“]{0,2}[A-ZÀ-ÝÄÖÜ0-9\u3040-\u9fff])|(?<=[。！？])"
+    r"(?<=[.!?。\uff01\uff1f])(?:[\"')\]»”]{0,2})\s+(?=[\"'(\[«“]{0,2}[A-ZÀ-ÝÄÖÜ0-9\u3040-\u9fff])|(?<=[。\uff01\uff1f])"
 )
 _ITEM = re.compile(r"^\s{0,12}(?:[-*+•]|\d{1,2}[.)])\s+")
 _FENCE = re.compile(r"^\s{0,3}(```|~~~)")
@@ -141,7 +175,7 @@ def _section(path: str, section: Section, part: Part, titles: tuple[str, ...]) -
                 yield CardPassage(text=clause, part=part, headings=titles, negated=negated,
                                   evidence=_evidence(path, at, clause))  # fmt: skip
             if kind == "prose":
-                lead_negated = text.rstrip("*_ ").endswith((":", "：")) and excludes(text[-400:])
+                lead_negated = text.rstrip("*_ ").endswith((":", "\uff1a")) and excludes(text[-400:])
 
 
 def excludes(clause: str) -> bool:

@@ -9,10 +9,12 @@ from importlib.resources import files
 
 import yaml
 
-from aibom.assessors.conditions import Condition, Context, judge
+from aibom.assessors.book_loader import StrictLoader, load_books
+from aibom.assessors.conditions import Condition
 from aibom.assessors.facts import FACTS, Facts, merge_evidence
+from aibom.assessors.judgement import Context, judge
 from aibom.assessors.rule_syntax import Scope, Shape, parse_condition
-from aibom.assessors.rulebook import StrictLoader, load_books, outcomes
+from aibom.assessors.rulebook import outcomes
 from aibom.errors import DataError
 from aibom.report import Answer, ChecklistItem, Strength
 
@@ -70,7 +72,8 @@ def _question(name: str, entry: Shape, findings: set[str]) -> Question:
             shown.fail(f"there is no fact {shown.text()!r}")
     return Question(
         list=name, topic=body["topic"].text(), id=body["id"].id(), text=body["question"].text(),
-        shows=tuple(item.text() for item in body["shows"].items()), unmet=conditions.get("unmet"), met=conditions.get("met"),
+        shows=tuple(item.text() for item in body["shows"].items()), unmet=conditions.get("unmet"),
+        met=conditions.get("met"),
         partly=conditions.get("partly"), operator=body["operator"].boolean() if "operator" in body else False,
     )  # fmt: skip
 
@@ -103,9 +106,7 @@ def _statement(question: Question, verdict: Answer) -> str:
     what = ", ".join(FACTS[name].label for name in question.shows)
     match verdict:
         case Answer.NOT_FOUND if question.shows:
-            places = ", ".join(
-                dict.fromkeys(place for name in question.shows for place in FACTS[name].sought.split(", "))
-            )
+            places = ", ".join(dict.fromkeys(", ".join(FACTS[name].sought for name in question.shows).split(", ")))
             return f"{what}: not found here; looked for in: {places}"
         case Answer.NOT_FOUND:
             return "not looked for: repositories do not state it in a form that can be read"

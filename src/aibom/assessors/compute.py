@@ -84,7 +84,8 @@ def from_hardware(
     low, usual, high = policy.utilization
     inputs = f"{hours:.3g} hours of {accelerator} at {peak:.3g} FLOP/s, {usual:.0%} assumed ({low:.0%} to {high:.0%})"
     inputs += ", hours of several models" if at_most else ""
-    return Estimate(flop=capacity * usual, low=0 if at_most else capacity * low, high=capacity * high, method="hardware", inputs=inputs,
+    return Estimate(flop=capacity * usual, low=0 if at_most else capacity * low, high=capacity * high,
+                    method="hardware", inputs=inputs,
                     disclosed=False, doubtful=doubtful, evidence=evidence)  # fmt: skip
 
 

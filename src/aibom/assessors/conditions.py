@@ -1,21 +1,14 @@
-"""Conditions of rules: Kleene's three-valued logic over facts, as data."""
+"""Conditions of rules, as data: what a rulebook may ask of facts."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
-from functools import lru_cache
 
-from aibom.assessors.compute import compare, near
-from aibom.assessors.facts import FACTS, Fact, Facts, FactType, Passage, merge_evidence
-from aibom.findings import Evidence
+from aibom.assessors.facts import FACTS, FactType
 from aibom.report import Strength
-
-Tri = bool | None
 
 
 class Op(StrEnum):
@@ -56,11 +49,10 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One compute fact divided by another against a value."""
+    """One compute fact divided by another is more than a value."""
 
     over: str
     under: str
-    op: Op
     value: float
 
 
@@ -130,62 +122,6 @@ class Not:
 Condition = Compare | Near | Ratio | Mentions | Known | Present | Concluded | All | Any | Not
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What came out: true, false or unknown (None), what it rests on, and which facts are missing."""
-
-    value: Tri
-    because: tuple[Evidence, ...] = ()
-    against: tuple[Evidence, ...] = ()
-    missing: tuple[str, ...] = ()
-    used: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What conditions are judged against: the facts, and what earlier rules concluded (finding to strength)."""
-
-    facts: Facts
-    concluded: Mapping[str, Strength] = field(default_factory=dict)
-
-
-def judge(condition: Condition, context: Context) -> Judgement:
-    """Judge a condition. A missing fact makes it unknown unless the rest decides alone."""
-    match condition:
-        case All(parts):
-            return _combine([judge(part, context) for part in parts], decisive=False)
-        case Any(parts):
-            return _combine([judge(part, context) for part in parts], decisive=True)
-        case Not(part):
-            inner = judge(part, context)
-            value = None if inner.value is None else not inner.value
-            return Judgement(
-                value=value, because=inner.against if value is False else inner.because, missing=inner.missing,
-                against=inner.because if value is False else inner.against, used=inner.used,
-            )  # fmt: skip
-        case Concluded(pattern, strengths):
-            found = [strength for name, strength in context.concluded.items() if fnmatchcase(name, pattern)]
-            return Judgement(value=any(strength in strengths for strength in found))
-        case Ratio():
-            return _ratio(condition, context.facts)
-        case Near(name, threshold):
-            estimates = context.facts.estimates(name)
-            if not estimates:
-                return Judgement(value=None, missing=(name,), used=(name,))
-            evidence = merge_evidence(item.evidence for item in estimates)
-            return Judgement(value=near(estimates, threshold), because=evidence, used=(name,))
-        case Mentions():
-            return _mentions(condition, context.facts)
-        case Known(name):
-            fact = context.facts[name]
-            return Judgement(value=fact is not None, because=fact.evidence if fact else (), used=(name,),
-                             missing=() if fact else (name,))  # fmt: skip
-        case Present(name):
-            return _present(name, context.facts)
-        case Compare():
-            return _compare(condition, context.facts)
-
-
 def thresholds(condition: Condition) -> Iterator[float]:
     """Yield the amounts of compute that a condition compares with."""
     match condition:
@@ -198,155 +134,3 @@ def thresholds(condition: Condition) -> Iterator[float]:
             yield float(value)
         case _:
             return
-
-
-def _combine(parts: list[Judgement], *, decisive: bool) -> Judgement:
-    """Join judgements: one part with the decisive value decides, else one unknown part makes all unknown."""
-    used = tuple(dict.fromkeys(name for part in parts for name in part.used))
-    deciding = [part for part in parts if part.value is decisive]
-    if deciding:
-        return Judgement(
-            value=decisive, because=merge_evidence(part.because for part in deciding), used=used,
-            against=merge_evidence(part.against for part in deciding),
-            missing=() if decisive else tuple(dict.fromkeys(name for part in parts for name in part.missing)),
-        )  # fmt: skip
-    open_parts = [part for part in parts if part.value is None]
-    return Judgement(
-        value=None if open_parts else not decisive,
-        because=merge_evidence(part.because for part in parts),
-        against=merge_evidence(part.against for part in parts),
-        missing=tuple(dict.fromkeys(name for part in open_parts for name in part.missing)),
-        used=used,
-    )
-
-
-def _compare(condition: Compare, facts: Facts) -> Judgement:
-    fact = facts[condition.fact]
-    used = (condition.fact,)
-    if fact is None:
-        return Judgement(value=None, missing=used, used=used)
-    if estimates := facts.estimates(condition.fact):
-        assert isinstance(condition.value, int | float)
-        reading = compare(estimates, float(condition.value))
-        value = reading.above if condition.op in {Op.GT, Op.GE} or reading.above is None else not reading.above
-        because = merge_evidence(item.evidence for item in reading.deciding)
-        return Judgement(
-            value=value, because=because, used=used, missing=used if value is None else (),
-            against=merge_evidence(item.evidence for item in reading.against),
-        )  # fmt: skip
-    value = _holds(fact, condition.op, condition.value)
-    return Judgement(value=value, because=fact.evidence, missing=used if value is None else (), used=used)
-
-
-def _holds(fact: Fact, op: Op, operand: Operand) -> Tri:
-    value = fact.value
-    if isinstance(value, frozenset):
-        return _set_holds(value, op, operand, complete=fact.complete)
-    match op:
-        case Op.EQ:
-            return value == operand
-        case Op.NE:
-            return value != operand
-        case Op.IN:
-            assert isinstance(operand, frozenset)
-            return value in operand
-        case _:
-            return _ordered(value, op, operand)
-
-
-def _ordered(value: object, op: Op, operand: Operand) -> Tri:
-    if (isinstance(value, dt.date) and isinstance(operand, dt.date)) or (isinstance(value, int | float) and isinstance(operand, int | float)):
-        before, equal = value < operand, value == operand
-    else:
-        return None
-    match op:
-        case Op.LT:
-            return before
-        case Op.LE:
-            return before or equal
-        case Op.GE:
-            return not before
-        case _:
-            return not before and not equal
-
-
-def _set_holds(value: frozenset[str], op: Op, operand: Operand, *, complete: bool) -> Tri:
-    """Compare a set; where it may hold more than was seen, only what was seen decides."""
-    wanted = operand if isinstance(operand, frozenset) else frozenset({str(operand)})
-    match op:
-        case Op.CONTAINS:
-            return True if wanted <= value else (False if complete else None)
-        case Op.INTERSECTS:
-            return True if wanted & value else (False if complete else None)
-        case Op.DISJOINT:
-            return False if wanted & value else (True if complete else None)
-        case Op.WITHIN:
-            return False if value - wanted else (True if complete else None)
-        case _:
-            return (value == wanted) if complete else None
-
-
-def _ratio(condition: Ratio, facts: Facts) -> Judgement:
-    over, under = facts.estimates(condition.over), facts.estimates(condition.under)
-    used = (condition.over, condition.under)
-    missing = tuple(name for name, found in zip(used, (over, under), strict=True) if not found)
-    if missing:
-        return Judgement(value=None, missing=missing, used=used)
-    evidence = merge_evidence([*(item.evidence for item in over), *(item.evidence for item in under)])
-    most, least = max(item.high for item in over), min(item.low for item in over)
-    value: Tri = None
-    if most / min(item.low for item in under) <= condition.value:
-        value = False
-    elif least / max(item.high for item in under) > condition.value:
-        value = True
-    return Judgement(value=value, because=evidence, missing=() if value is not None else used, used=used)
-
-
-def _present(name: str, facts: Facts) -> Judgement:
-    fact = facts[name]
-    if fact is None:
-        return Judgement(value=None, missing=(name,), used=(name,))
-    found = bool(fact.value)
-    if not found and not fact.complete:
-        return Judgement(value=None, missing=(name,), used=(name,))
-    return Judgement(value=found, because=fact.evidence, used=(name,), missing=() if found else (name,))
-
-
-def _mentions(condition: Mentions, facts: Facts) -> Judgement:
-    if not condition.phrases:
-        return Judgement(value=False, used=condition.facts)
-    found: dict[Phrase, Passage] = {}
-    open_names = []
-    for name in condition.facts:
-        fact = facts[name]
-        if fact is None or not fact.complete:
-            open_names.append(name)
-        for passage in facts.passages(name):
-            if any(mentions(passage.text, phrase) for phrase in condition.without):
-                continue
-            for phrase in condition.phrases:
-                if phrase not in found and mentions(passage.text, phrase):
-                    found[phrase] = passage
-    if len(found) >= condition.hits:
-        evidence = merge_evidence([(passage.evidence,) for passage in found.values()])
-        return Judgement(value=True, because=evidence, used=condition.facts)
-    return Judgement(
-        value=None if open_names else False, missing=tuple(open_names), used=condition.facts,
-        because=merge_evidence([(passage.evidence,) for passage in found.values()]),
-    )  # fmt: skip
-
-
-def mentions(text: str, phrase: Phrase) -> bool:
-    """Say whether every group of the phrase has a word in the text; case and repeated spaces do not count."""
-    return all(_pattern(group).search(text) for group in phrase.groups)
-
-
-@lru_cache(maxsize=4096)
-def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Compile one group. Only literal words with spaces and hyphens made equal: no pattern comes from data."""
-    parts = []
-    for word in words:
-        stem = word.removesuffix("*")
-        literal = r"[\s_-]+".join(re.escape(part) for part in re.split(r"[\s_-]+", stem) if part)
-        parts.append(literal + ("" if word.endswith("*") else r"(?![^\W_])"))
-    return re.compile(r"(?<![^\W_])(?:" + "|".join(parts) + ")", re.IGNORECASE)

@@ -6,8 +6,9 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 
 from aibom.assessors import wording
-from aibom.assessors.conditions import Context, Judgement, judge, thresholds
+from aibom.assessors.conditions import thresholds
 from aibom.assessors.facts import Fact, Facts, merge_evidence
+from aibom.assessors.judgement import Context, Judgement, judge
 from aibom.assessors.rulebook import BookRule, Case, Outcome, Rulebook
 from aibom.findings import Evidence
 from aibom.report import Determination, RuleRef, Strength, Timing
@@ -55,7 +56,7 @@ def apply(book: Rulebook, subject: Subject, as_of: dt.date) -> tuple[Determinati
         concluded[decision.outcome.finding] = max(
             strength, concluded.get(decision.outcome.finding, strength), key=_ORDER.index
         )
-        determinations.append(_determination(book, rule, decision, subject, context, as_of))
+        determinations.append(_determination(book, rule, decision, subject, context=context, as_of=as_of))
     return tuple(determinations)
 
 
@@ -112,7 +113,7 @@ def replace_outcome(decision: _Decision, outcome: Outcome, judgement: Judgement)
 
 
 def _determination(
-    book: Rulebook, rule: BookRule, decision: _Decision, subject: Subject, context: Context, as_of: dt.date
+    book: Rulebook, rule: BookRule, decision: _Decision, subject: Subject, *, context: Context, as_of: dt.date
 ) -> Determination:
     outcome, judgement, facts = decision.outcome, decision.judgement, context.facts
     missing = list(dict.fromkeys([*decision.missing, *(name for name in rule.questions if facts[name] is None)]))
@@ -158,7 +159,9 @@ def reference(book: Rulebook, rule: BookRule) -> RuleRef:
 
 def _reason(book: Rulebook, rule: BookRule, outcome: Outcome, facts: Facts, missing: list[str]) -> str:
     threshold = next((found for case in rule.cases for found in thresholds(case.when)), None)
-    reason = wording.fill(outcome.reason, facts, missing, tuple(book.lists.values()), threshold, rule.wants)
+    reason = wording.fill(
+        outcome.reason, facts, missing, tuple(book.lists.values()), threshold=threshold, wants=rule.wants
+    )
     absent = [name for name in missing if (fact := facts[name]) is None or not fact.value]
     if outcome.strength is Strength.INSUFFICIENT_EVIDENCE and absent and "not found" not in outcome.reason:
         reason += f"; not found: {wording.short_labels(absent)}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
+from aibom.assessors.book_loader import load_books
 from aibom.assessors.conditions import thresholds
 from aibom.assessors.facts import FACTS
-from aibom.assessors.rulebook import BookRule, Rulebook, load_books, outcomes
+from aibom.assessors.rulebook import BookRule, Rulebook, outcomes
 from aibom.assessors.wording import flop
 from aibom.errors import UsageError
 

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from aibom.assessors.card_text import CardPassage, Part
-from aibom.assessors.conditions import Phrase, mentions
+from aibom.assessors.conditions import Phrase
 from aibom.assessors.facts import Fact, Passage, merge_evidence
+from aibom.assessors.judgement import mentions
 from aibom.components import ModelCard
 from aibom.files import Location
 from aibom.findings import Evidence
 
 _READ_AS_CLAIMS = frozenset({Part.USE, Part.DESCRIPTION})
 _LIMITING = re.compile(
-    r"limitation|hallucinat|may (?:produce|generate|contain|exhibit|reflect|be inaccurate|fail|not)|can (?:produce|generate|lead to)|"
-    r"\bbias(?:es|ed)?\b|inaccura|not (?:reliable|suitable|perform)|knowledge cut-?off|context (?:length|window)|maximum (?:input|sequence|length)|"
+    r"limitation|hallucinat|may (?:produce|generate|contain|exhibit|reflect|be inaccurate|fail|not)|"
+    r"can (?:produce|generate|lead to)|"
+    r"\bbias(?:es|ed)?\b|inaccura|not (?:reliable|suitable|perform)|knowledge cut-?off|context (?:length|"
+    r"window)|maximum (?:input|sequence|length)|"
     r"do not use greedy|repetition|Einschränkung|limitaci|局限|限制",
     re.IGNORECASE,
 )
 _CAPABLE = re.compile(
-    r"assistant|fine-?tuned (?:on|for|to)|\bhelps?\b|\bcan (?:be used|generate|answer|perform|write|create|transcribe|classify|detect|follow)|capab|supports?\b|designed (?:to|for)|"
-    r"is (?:an?|the) [\w\s,-]{0,60}(?:model|network|classifier|encoder)|trained to|excels?|generat(?:es|ing|ion)|languages?\b|能力",
+    r"assistant|fine-?tuned (?:on|for|to)|\bhelps?\b|\bcan (?:be used|generate|answer|perform|write|create|"
+    r"transcribe|classify|detect|follow)|capab|supports?\b|designed (?:to|for)|"
+    r"is (?:an?|the) [\w\s,-]{0,60}(?:model|network|classifier|encoder)|trained to|excels?|generat(?:es|ing|"
+    r"ion)|languages?\b|能力",
     re.IGNORECASE,
 )
 _PAID = re.compile(
     r"\bpricing\b|dual[- ]licen[sc]|commercial licen[sc]e (?:is )?(?:available|can be (?:purchased|obtained|bought))|"
-    r"(?:purchase|buy|obtain) (?:a|an) (?:commercial|enterprise) licen[sc]e|paid (?:plan|access|licen[sc]e|subscription)|"
+    r"(?:purchase|buy|obtain) (?:a|an) (?:commercial|enterprise) licen[sc]e|paid (?:plan|access|licen[sc]e|"
+    r"subscription)|"
     r"subscribe to|for commercial (?:use|licensing),? (?:please )?contact",
     re.IGNORECASE,
 )
@@ -35,7 +42,12 @@ _DOCUMENTS: tuple[tuple[str, tuple[Phrase, ...], re.Pattern[str]], ...] = (
         "docs.copyright-policy",
         (
             Phrase((("copyright policy",),)),
-            Phrase((("text and data mining", "TDM", "opt-out*", "opt out*"), ("copyright*", "rights reserv*", "right holder*", "rightsholder*", "robots.txt"))),
+            Phrase(
+                (
+                    ("text and data mining", "TDM", "opt-out*", "opt out*"),
+                    ("copyright*", "rights reserv*", "right holder*", "rightsholder*", "robots.txt"),
+                )
+            ),
             Phrase((("Article 4(3)", "Art. 4(3)"),)),
             Phrase((("robots.txt",), ("respect*", "honor*", "honour*", "comply", "complied", "follow*"))),
         ),
@@ -44,9 +56,23 @@ _DOCUMENTS: tuple[tuple[str, tuple[Phrase, ...], re.Pattern[str]], ...] = (
     (
         "docs.training-summary",
         (
-            Phrase((("summary of training content", "summary of public content", "summary of the content used for training",
-                     "training content summary", "public training summary"),)),
-            Phrase((("public summary", "training data summary", "training summary"), ("EU", "AI Act", "AI Office", "template", "53(1)(d)", "training"))),
+            Phrase(
+                (
+                    (
+                        "summary of training content",
+                        "summary of public content",
+                        "summary of the content used for training",
+                        "training content summary",
+                        "public training summary",
+                    ),
+                )
+            ),
+            Phrase(
+                (
+                    ("public summary", "training data summary", "training summary"),
+                    ("EU", "AI Act", "AI Office", "template", "53(1)(d)", "training"),
+                )
+            ),
         ),
         re.compile(r"public[-_ ]?summary|training[-_ ]?(?:content|data)[-_ ]?summary|eu[-_ ]summary", re.IGNORECASE),
     ),
@@ -62,10 +88,25 @@ _DOCUMENTS: tuple[tuple[str, tuple[Phrase, ...], re.Pattern[str]], ...] = (
     ),
     (
         "docs.safety-checker",
-        (Phrase((("safety checker*", "safety filter*", "content filter*", "nsfw filter*", "nsfw detector*", "guard model*", "Llama Guard*", "ShieldGemma"),)),),
+        (
+            Phrase(
+                (
+                    (
+                        "safety checker*",
+                        "safety filter*",
+                        "content filter*",
+                        "nsfw filter*",
+                        "nsfw detector*",
+                        "guard model*",
+                        "Llama Guard*",
+                        "ShieldGemma",
+                    ),
+                )
+            ),
+        ),
         re.compile(r"(?:^|/)safety_checker/|guardrail", re.IGNORECASE),
     ),
-)  # fmt: skip
+)
 
 
 def card_facts(
@@ -108,14 +149,8 @@ def _documents(
     """Yield what the card or a file's name says of documents: True with its place, or False as "not found here"."""
     for name, phrases, pattern in _DOCUMENTS:
         named = next((path for path in paths if pattern.search(path)), None)
-        evidence = _named(named) if named else ()
-        if not evidence:
-            evidence = _first(
-                passages,
-                lambda item, phrases=phrases: (
-                    not item.negated and any(mentions(item.text, phrase) for phrase in phrases)
-                ),
-            )  # type: ignore[misc]
+        told = (item.evidence for item in passages if not item.negated and any(mentions(item.text, p) for p in phrases))
+        evidence = _named(named) if named else tuple(islice(told, 1))
         if evidence or (card is not None and not card.truncated):
             yield name, Fact(value=bool(evidence), evidence=evidence, method="card and file names", confidence=0.7)
 

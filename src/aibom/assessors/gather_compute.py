@@ -142,19 +142,19 @@ def _active_by_shape(config: Mapping[str, Scalar], total: float | None) -> float
 
 
 def compute_facts(
-    component: Component,
     size: Size,
     figures: Figures,
     lineage: Lineage,
     known: KnownModel | None,
+    *,
     trainer_flops: Sequence[tuple[float, Evidence]],
     policy: Policy,
 ) -> Iterator[tuple[str, Fact]]:
-    """Yield the compute facts. What is written of pretraining counts for the weights, the rest for what was done last."""
+    """Yield the compute facts: what made the weights, what they carry of a base, and what was done last."""
     yield from _size_facts(size)
     derived = lineage.relation not in {"none", "distilled"}
-    first = [*_estimates(figures, size, policy, [figure for figure in _first_stage(figures, derived=derived)])]
-    own = [*_estimates(figures, size, policy, _own_stage(figures, derived=derived))] if derived else []
+    first = list(_estimates(figures, size, policy, _first_stage(figures, derived=derived)))
+    own = list(_estimates(figures, size, policy, _own_stage(figures, derived=derived))) if derived else []
     own += [from_trainer_state(flop, policy, (evidence,)) for flop, evidence in trainer_flops]
     if trainer_flops and not derived and not first:
         first = list(own)
@@ -237,6 +237,7 @@ def _estimates(figures: Figures, size: Size, policy: Policy, chosen: Sequence[Fi
 
 
 def table_estimate(row: KnownModel, policy: Policy) -> Estimate:
+    """Make the estimate of a row of the table of known models, which must have compute."""
     assert row.flop is not None
     source = f"known models {KNOWN_MODELS_DATE}"
     statement = f"{row.id}: {row.flop:.3g} FLOP ({row.confidence.lower()}; {row.source})"
@@ -263,6 +264,7 @@ def _total(estimates: Sequence[Estimate]) -> list[Estimate]:
 
 
 def compute_fact(name: str, estimates: Sequence[Estimate]) -> Iterator[tuple[str, Fact]]:
+    """Yield the fact that these estimates make, if there are any."""
     if estimates:
         told = tuple(_told(item) for item in estimates)
         evidence = merge_evidence((item.evidence for item in told), limit=20)

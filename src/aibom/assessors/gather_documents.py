@@ -15,29 +15,93 @@ from aibom.findings import Evidence, Severity
 _SIGNS: tuple[tuple[str, re.Pattern[str] | None, re.Pattern[str] | None], ...] = tuple(
     (name, re.compile(files, re.IGNORECASE) if files else None, re.compile(words, re.IGNORECASE) if words else None)
     for name, files, words in (
-        ("code.training", r"(?:^|/)(?:pre)?(?:train|finetune|fine_tune|run_clm|sft|dpo)[\w-]*\.(?:py|sh|ipynb|ya?ml)$",
-         r"(?:training|pre-?training|fine-?tuning) (?:code|script|recipe|framework)s?\b"),
-        ("code.inference", r"(?:^|/)(?:inference|generate|predict|pipeline|modeling_)[\w-]*\.py$|(?:^|/)handler\.py$",
-         r"inference (?:code|script)"),
-        ("code.evaluation", r"(?:^|/)(?:eval|evaluate|benchmark)[\w-]*\.(?:py|sh|ipynb)$",
-         r"evaluation (?:code|scripts?|harness|framework)|lm-eval|lighteval|olmes"),
-        ("code.preprocessing", r"(?:^|/)(?:preprocess|prepare_data|tokenize_data|dedup|filter)[\w-]*\.py$",
-         r"(?:pre-?processing|data (?:processing|preparation|curation|filtering)) (?:code|scripts?|pipeline|toolkit)|datatrove|dolma toolkit"),
-        ("docs.data-card", r"(?:^|/)(?:datasheet|data_card|datacard|data_statement)[\w.-]*$", r"\bdata ?card|data ?sheet|data statement"),
+        (
+            "code.training",
+            r"(?:^|/)(?:pre)?(?:train|finetune|fine_tune|run_clm|sft|dpo)[\w-]*\.(?:py|sh|ipynb|ya?ml)$",
+            r"(?:training|pre-?training|fine-?tuning) (?:code|script|recipe|framework)s?\b",
+        ),
+        (
+            "code.inference",
+            r"(?:^|/)(?:inference|generate|predict|pipeline|modeling_)[\w-]*\.py$|(?:^|/)handler\.py$",
+            r"inference (?:code|script)",
+        ),
+        (
+            "code.evaluation",
+            r"(?:^|/)(?:eval|evaluate|benchmark)[\w-]*\.(?:py|sh|ipynb)$",
+            r"evaluation (?:code|scripts?|harness|framework)|lm-eval|lighteval|olmes",
+        ),
+        (
+            "code.preprocessing",
+            r"(?:^|/)(?:preprocess|prepare_data|tokenize_data|dedup|filter)[\w-]*\.py$",
+            (
+                r"(?:pre-?processing|data (?:processing|preparation|curation|filtering)) (?:code|scripts?|pipeline|"
+                r"toolkit)|datatrove|dolma toolkit"
+            ),
+        ),
+        (
+            "docs.data-card",
+            r"(?:^|/)(?:datasheet|data_card|datacard|data_statement)[\w.-]*$",
+            r"\bdata ?card|data ?sheet|data statement",
+        ),
         ("docs.technical-report", r"(?:technical[-_]?report|tech[-_]?report)[\w.-]*$", r"technical report|tech report"),
-        ("docs.paper", r"(?:^|/)paper\.pdf$", r"arxiv\.org/(?:abs|pdf)/|arxiv:\d{4}|doi\.org/10\.|@(?:article|misc|inproceedings)\{"),
+        (
+            "docs.paper",
+            r"(?:^|/)paper\.pdf$",
+            r"arxiv\.org/(?:abs|pdf)/|arxiv:\d{4}|doi\.org/10\.|@(?:article|misc|inproceedings)\{",
+        ),
         ("docs.samples", r"(?:^|/)(?:samples?|outputs?|examples?)/", r"(?:sample|example) outputs?"),
-        ("docs.hardware", None, r"(?:requires?|needs?|minimum|recommended?|at least)[^.]{0,60}(?:\d+\s?GB|GPUs?|VRAM|H100|A100)"),
-        ("docs.data-filtering", None, r"(?:filter|remov|exclud)\w*[^.]{0,80}(?:CSAM|toxic|unsafe|personal|sensitive|harmful|duplicate|low[- ]quality)"),
-        ("docs.bias", None, r"\bbias(?:es)?\b[^.]{0,120}(?:evaluat|measur|test|benchmark|BBQ|CrowS|WinoBias|audit)|(?:BBQ|CrowS-Pairs|WinoBias)"),
-        ("support.contact", r"(?:^|/)(?:CONTRIBUTING|SUPPORT)\.md$", r"[\w.+-]+@[\w-]+\.[\w.]+|contact us|point of contact|discord|github\.com/[\w-]+/[\w-]+/issues"),
-        ("support.security", r"(?:^|/)SECURITY\.md$", r"report(?:ing)? (?:a |any )?(?:security )?vulnerabilit|security@|responsible disclosure"),
-        ("files.intermediate-checkpoints", r"(?:^|/)checkpoint-\d+/|(?:^|/)step_?\d+", r"intermediate checkpoints?|checkpoints? (?:are|is) (?:available|released)[^.]{0,40}(?:every|steps|training)"),
+        (
+            "docs.hardware",
+            None,
+            r"(?:requires?|needs?|minimum|recommended?|at least)[^.]{0,60}(?:\d+\s?GB|GPUs?|VRAM|H100|A100)",
+        ),
+        (
+            "docs.data-filtering",
+            None,
+            (
+                r"(?:filter|remov|exclud)\w*[^.]{0,80}(?:CSAM|toxic|unsafe|personal|sensitive|harmful|duplicate|"
+                r"low[- ]quality)"
+            ),
+        ),
+        (
+            "docs.bias",
+            None,
+            (
+                r"\bbias(?:es)?\b[^.]{0,120}(?:evaluat|measur|test|benchmark|BBQ|CrowS|WinoBias|audit)|(?:BBQ|"
+                r"CrowS-Pairs|WinoBias)"
+            ),
+        ),
+        (
+            "support.contact",
+            r"(?:^|/)(?:CONTRIBUTING|SUPPORT)\.md$",
+            r"[\w.+-]+@[\w-]+\.[\w.]+|contact us|point of contact|discord|github\.com/[\w-]+/[\w-]+/issues",
+        ),
+        (
+            "support.security",
+            r"(?:^|/)SECURITY\.md$",
+            r"report(?:ing)? (?:a |any )?(?:security )?vulnerabilit|security@|responsible disclosure",
+        ),
+        (
+            "files.intermediate-checkpoints",
+            r"(?:^|/)checkpoint-\d+/|(?:^|/)step_?\d+",
+            (
+                r"intermediate checkpoints?|checkpoints? (?:are|is) (?:available|released)[^.]{0,40}(?:every|steps|"
+                r"training)"
+            ),
+        ),
         ("files.training-state", r"(?:^|/)(?:optimizer\.(?:pt|bin)|trainer_state\.json|training_args\.bin)$", None),
-        ("files.dependencies", r"(?:^|/)(?:requirements[\w-]*\.txt|environment\.ya?ml|conda\.ya?ml|pyproject\.toml|Pipfile)$", None),
-        ("training.energy", None, r"\d[\d.,]*\s?(?:kWh|MWh|GWh)|t ?CO2|CO2 ?eq|carbon (?:emitted|footprint)[^.]{0,60}\d"),
+        (
+            "files.dependencies",
+            r"(?:^|/)(?:requirements[\w-]*\.txt|environment\.ya?ml|conda\.ya?ml|pyproject\.toml|Pipfile)$",
+            None,
+        ),
+        (
+            "training.energy",
+            None,
+            r"\d[\d.,]*\s?(?:kWh|MWh|GWh)|t ?CO2|CO2 ?eq|carbon (?:emitted|footprint)[^.]{0,60}\d",
+        ),
     )
-)  # fmt: skip
+)
 _LEAST_DESCRIPTION = 2  # sentences about the data before it counts as described
 
 

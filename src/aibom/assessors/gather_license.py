@@ -13,17 +13,45 @@ from aibom.findings import Evidence
 
 _CONFLICTS = frozenset({"license-conflict", "license-dropped", "license-laundered"})
 _CONFIDENCE = {"high": 0.95, "medium": 0.75, "low": 0.4}
+_TABLE = "table of license terms"
 _UNSTATED = frozenset({"unknown", "other"})
 # Terms that a card states in prose, read only where the license itself is in no table.
 _STATED_TERMS = (
-    ("non-commercial", re.compile(r"non-?\s?commercial|not (?:be used )?for commercial|no commercial use", re.IGNORECASE)),
+    (
+        "non-commercial",
+        re.compile(r"non-?\s?commercial|not (?:be used )?for commercial|no commercial use", re.IGNORECASE),
+    ),
     ("research-only", re.compile(r"research (?:purposes? |use )?only|only for (?:academic )?research", re.IGNORECASE)),
-    ("user-scale-license", re.compile(r"\d\s?(?:million|M)\b[^.]{0,40}(?:monthly )?(?:active )?users|\bMAUs?\b", re.IGNORECASE)),
-    ("revenue-scale-license", re.compile(r"(?:annual|monthly) revenue (?:of|above|over|exceed)|revenue threshold", re.IGNORECASE)),
-    ("separate-commercial-license", re.compile(r"separate (?:commercial )?licen[sc]e|commercial licen[sc]e (?:is )?required|apply for (?:a )?commercial", re.IGNORECASE)),
-    ("no-training-others", re.compile(r"not (?:be )?use[d]? (?:to|for) (?:train|improv)\w* (?:any )?other", re.IGNORECASE)),
-    ("territorial-exclusion-eu", re.compile(r"not (?:available|licensed|granted|permitted)[^.]{0,60}(?:European Union|\bEU\b|\bEEA\b)|excluding the (?:European Union|EU)", re.IGNORECASE)),
-)  # fmt: skip
+    (
+        "user-scale-license",
+        re.compile(r"\d\s?(?:million|M)\b[^.]{0,40}(?:monthly )?(?:active )?users|\bMAUs?\b", re.IGNORECASE),
+    ),
+    (
+        "revenue-scale-license",
+        re.compile(r"(?:annual|monthly) revenue (?:of|above|over|exceed)|revenue threshold", re.IGNORECASE),
+    ),
+    (
+        "separate-commercial-license",
+        re.compile(
+            r"separate (?:commercial )?licen[sc]e|commercial licen[sc]e (?:is )?required|apply for (?:a )?commercial",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "no-training-others",
+        re.compile(r"not (?:be )?use[d]? (?:to|for) (?:train|improv)\w* (?:any )?other", re.IGNORECASE),
+    ),
+    (
+        "territorial-exclusion-eu",
+        re.compile(
+            (
+                r"not (?:available|licensed|granted|permitted)[^.]{0,60}(?:European Union|\bEU\b|\bEEA\b)|"
+                r"excluding the (?:European Union|EU)"
+            ),
+            re.IGNORECASE,
+        ),
+    ),
+)
 
 
 def license_facts(
@@ -45,7 +73,7 @@ def license_facts(
     if keys:
         evidence = merge_evidence((_told(claim),) for _, claim in found.values())
         yield "license.keys", Fact(value=keys, evidence=evidence, method="license statements")
-    conflict = _conflict(resolution, component, claims)
+    conflict = _conflict(resolution, claims)
     if keys or conflict is not None:
         yield (
             "license.conflict",
@@ -54,36 +82,28 @@ def license_facts(
     stated = [] if found else list(_stated_terms(passages))
     if not found and not stated:
         return
-    flags = frozenset().union(*(terms.flags for terms, _ in found.values()), (flag for flag, _ in stated))
+    flags = {flag for terms, _ in found.values() for flag in terms.flags} | {flag for flag, _ in stated}
     if "territorial-exclusion-eu-multimodal" in flags:
-        flags = flags - {"territorial-exclusion-eu-multimodal"} | (
-            {"territorial-exclusion-eu"} if multimodal else set()
-        )
-    clauses = [
-        Evidence(
-            statement=f"{terms.key}: {terms.clause} ({terms.source or 'table of license terms'})",
-            source="table of license terms",
-        )
-        for terms, _ in found.values()
-    ]
-    statements = merge_evidence(
-        [*((_told(claim),) for _, claim in found.values()), clauses, (item for _, item in stated)]
-    )  # type: ignore[list-item]
+        flags.remove("territorial-exclusion-eu-multimodal")
+        flags |= {"territorial-exclusion-eu"} if multimodal else set()
+    statements = [_told(claim) for _, claim in found.values()]
+    for terms, _ in found.values():
+        clause = f"{terms.key}: {terms.clause} ({terms.source or _TABLE})"
+        statements.append(Evidence(statement=clause, source=_TABLE))
+    statements += [evidence for _, evidence in stated]
     confidence = min((_CONFIDENCE[terms.confidence] for terms, _ in found.values()), default=0.5)
     yield "license.flags", Fact(
-        value=flags, evidence=statements, method="table of license terms", confidence=confidence,
+        value=frozenset(flags), evidence=tuple(dict.fromkeys(statements)), method=_TABLE, confidence=confidence,
         complete=bool(found) and not open_claims,
     )  # fmt: skip
 
 
 def _told(claim: LicenseClaim) -> Evidence:
-    return Evidence(
-        statement=f"license {claim.basis}: {claim.key}", location=claim.evidence.location if claim.evidence else None
-    )
+    return Evidence(statement=f"license {claim.basis}: {claim.key}", location=claim.evidence.location)
 
 
-def _conflict(resolution: Resolution, component: Component, claims: Sequence[LicenseClaim]) -> Evidence | None:
-    """Return what shows that statements disagree: a finding of the license checks, or a text that is another license."""
+def _conflict(resolution: Resolution, claims: Sequence[LicenseClaim]) -> Evidence | None:
+    """Return what shows that statements disagree: a finding of the checks, or a text that is another license."""
     for finding in resolution.findings:
         if finding.rule.id in _CONFLICTS:
             return Evidence(statement=f"finding {finding.rule.id}", location=finding.location)
@@ -91,9 +111,7 @@ def _conflict(resolution: Resolution, component: Component, claims: Sequence[Lic
     detected = {claim.key: claim for claim in claims if claim.basis == "detected" and claim.key}
     for key, claim in detected.items():
         if declared and key not in declared:
-            return Evidence(
-                statement=f"license text is {key}", location=claim.evidence.location if claim.evidence else None
-            )
+            return Evidence(statement=f"license text is {key}", location=claim.evidence.location)
     return None
 
 

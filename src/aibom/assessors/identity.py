@@ -9,12 +9,16 @@ from dataclasses import dataclass
 _SIZE = re.compile(r"(?<![\w.])(\d{1,4}(?:\.\d{1,3})?)\s?([BbMm])(?![A-Za-z])")
 # A name with a size in it ("Llama-3.1-70B", "Qwen3 0.6B", "phi-3-mini-3.8B"), or a size alone ("the 70B model").
 _MENTION = re.compile(
-    r"(?<![\w.])(?!(?:An?|The|Our|This|These|Those|With|All|Only|For|Both|Each|Its|On|In|Of|Using|From|Over|Total|Size|About|"
+    r"(?<![\w.])(?!(?:An?|The|Our|This|These|Those|With|All|Only|For|Both|Each|Its|On|In|Of|Using|From|Over|"
+    r"Total|Size|About|"
     r"Around|Has|Have|is|has|was|the|with|of|and|our|its|about|around|over|total|size|on|to|from|for|in)[- ])"
-    r"(?:[A-Z][A-Za-z]{1,20}|[a-z]{2,20}(?=[-\d]))(?:[- ]?v?\d{1,2}(?:\.\d{1,2})?)?(?:[- ][A-Za-z]{1,12}){0,2}[- ]\d{1,4}(?:\.\d{1,3})?[BbMm](?![A-Za-z])"
+    r"(?:[A-Z][A-Za-z]{1,20}|"
+    r"[a-z]{2,20}(?=[-\d]))(?:[- ]?v?\d{1,2}(?:\.\d{1,2})?)?(?:[- ][A-Za-z]{1,12}){0,2}[- ]"
+    r"\d{1,4}(?:\.\d{1,3})?[BbMm](?![A-Za-z])"
 )
 _SELF = re.compile(
-    r"\b(?:this (?:model|checkpoint|release|repository|version|variant|adapter)|our (?:model|base model)|the (?:present )?model was|we |it was|"
+    r"\b(?:this (?:model|checkpoint|release|repository|version|variant|adapter)|our (?:model|base model)|"
+    r"the (?:present )?model was|we |it was|"
     r"dieses Modell|ce modèle|este modelo|questo modello|本模型|このモデル)",
     re.IGNORECASE,
 )
@@ -54,10 +58,7 @@ class Identity:
                     break
                 listed.append(mention)
             return all(other for _, _, other in listed)
-        for match, other in self._after(text, end):
-            if other and _BELONGS.match(text[end:match]):
-                return True
-        return False
+        return any(other and _BELONGS.match(text[end:start]) for start, other in self._after(text, end))
 
     def is_other(self, label: str) -> bool | None:
         """Say whether a heading or a label of a table names another model; None where it names none."""
@@ -81,7 +82,7 @@ class Identity:
             found.append((*match.span(), self._is_other(match[0])))
             taken.append(match.span())
         for match in _SIZE.finditer(text):
-            # "8B parameters", "15B tokens" say how many there are; a size names a model where "model" follows or a list.
+            # "8B parameters", "15B tokens" say how many; a size names a model where "model" or a list follows.
             named = re.match(
                 r"[ -]?(?:model|variant|version|base|instruct|chat|checkpoint|\)|,| and\b|$|:|\||/)",
                 text[match.end() :],

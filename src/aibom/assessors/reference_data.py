@@ -53,7 +53,19 @@ class Accelerator:
 @cache
 def known_models() -> Mapping[str, KnownModel]:
     """Return the known models by their id in lower case."""
-    columns = ["model", "released", "parameters", "active", "tokens", "flop", "confidence", "output", "task", "license", "source"]
+    columns = [
+        "model",
+        "released",
+        "parameters",
+        "active",
+        "tokens",
+        "flop",
+        "confidence",
+        "output",
+        "task",
+        "license",
+        "source",
+    ]
     rows = load_rows("known_models.csv", columns, required=["model", "released", "parameters", "output", "source"])
     return {row["model"].lower(): _known(row) for row in rows}
 

@@ -199,15 +199,15 @@ def parse_condition(entry: Shape, scope: Scope, findings: set[str], depth: int =
             fact = _fact(Shape(name, entry.place), FactType.COMPUTE)
             return Near(fact, _threshold(Shape(value, entry.place), scope))
         case {"ratio": [str(over), str(under)], "gt": value, **rest} if not rest:
-            facts = (_fact(Shape(name, entry.place), FactType.COMPUTE) for name in (over, under))
-            return Ratio(*facts, op=Op.GT, value=_threshold(Shape(value, entry.place), scope))
+            upper, lower = (_fact(Shape(name, entry.place), FactType.COMPUTE) for name in (over, under))
+            return Ratio(upper, lower, _threshold(Shape(value, entry.place), scope))
         case {"finding": str(pattern), **rest} if set(rest) <= {"strength"}:
             return _concluded(entry, pattern, rest.get("strength"), findings)
         case {"mentions": _, "in": _, **rest} if set(rest) <= {"without", "hits"}:
             return _mentions(entry, scope)
         case {"fact": str(name), "op": str(op), "value": value, **rest} if not rest:
             return _compare(entry, name, op, Shape(value, f"{entry.place}: value"), scope)
-    entry.fail(f"is no condition: {str(entry.raw)[:120]}")
+    return entry.fail(f"is no condition: {str(entry.raw)[:120]}")
 
 
 def phrases(entry: Shape, scope: Scope) -> tuple[Phrase, ...]:

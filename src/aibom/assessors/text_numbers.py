@@ -35,7 +35,7 @@ class Amount:
 
 
 # Words for powers of ten. Short-scale English words and abbreviations, then words that are unambiguous in one other
-# language: "Billion" in German, "billion" in French and "billón" in Spanish are 1e12, so only their own spellings count.
+# language: "Billion" in German, "billion" in French, "billón" in Spanish are 1e12: only their own spellings count.
 _SCALES = {
     "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6, "millions": 1e6, "b": 1e9, "bn": 1e9,
     "billion": 1e9, "billions": 1e9, "t": 1e12, "tn": 1e12, "trillion": 1e12, "trillions": 1e12,
@@ -62,7 +62,7 @@ _PREFIXES = {"tera": 1e12, "peta": 1e15, "exa": 1e18, "zetta": 1e21, "yotta": 1e
 _SCALE = "|".join(sorted((re.escape(word).replace(r"\ ", r"\s") for word in _SCALES), key=len, reverse=True))
 _NUMBER = r"""
     (?<![\w.,-])
-    (?P<number>\d{1,3}(?:[,.'’\u00a0\u202f\u2009 ]\d{3}){1,6}(?!\d)(?:[.,]\d{1,6})?|\d{1,15}(?:[.,]\d{1,9})?)
+    (?P<number>\d{1,3}(?:[,.'\u2019\u00a0\u202f\u2009 ]\d{3}){1,6}(?!\d)(?:[.,]\d{1,6})?|\d{1,15}(?:[.,]\d{1,9})?)
     (?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)?\s?\{?(?P<power>[+-]?\d{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})\}?
       |[eE]\+?(?P<exponent>\d{1,2}))?
 """
@@ -72,10 +72,13 @@ _ACCELERATOR = (
 )
 _TOKEN_WORD = r"(?:tokens?|token|tokeny|tokenów|jetons|tokeni|トークン|토큰|词元|詞元|个\s?tokens?|個\s?tokens?)"  # noqa: S105 -- a unit, no secret
 _SCALED = rf"{_NUMBER}(?:[\s-]?(?P<scale>{_SCALE})(?![A-Za-zÀ-ÿ]))?\s?\+?"
-_FILLER = r"(?:\s?(?:[-–]|of|de|di|von|multilingual|text|training|pre-?training|high[- ]quality|unique|filtered|total|web|diverse|publicly\savailable|carefully|curated|English|code|and|的|个|個)){0,5}"
+_FILLER = (
+    r"(?:\s?(?:[-–]|of|de|di|von|multilingual|text|training|pre-?training|high[- ]quality|unique|filtered|total|"
+    r"web|diverse|publicly\savailable|carefully|curated|English|code|and|的|个|個)){0,5}"
+)
 _TOKENS = re.compile(rf"{_SCALED}{_FILLER}[\s-]?{_TOKEN_WORD}", re.VERBOSE | re.IGNORECASE)
 _KEYED_TOKENS = re.compile(
-    rf"(?:tokens?(?:\s(?:count|seen|number))?|training\stokens|トークン数|token\s?数|训练数据量)\s?[:|=：]\s?[~≈>]?\s?{_SCALED}",
+    rf"(?:tokens?(?:\s(?:count|seen|number))?|training\stokens|トークン数|token\s?数|训练数据量)\s?[:|=\uff1a]\s?[~≈>]?\s?{_SCALED}",
     re.VERBOSE | re.IGNORECASE,
 )
 _HOURS = re.compile(
@@ -88,7 +91,8 @@ _KEYED_HOURS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _FLOP = re.compile(
-    rf"{_SCALED}\s?(?P<prefix>tera|peta|exa|zetta|yotta|[TPEZY](?=FLOP))?[\s-]?(?P<word>FLOPs?|FLOPS|floating[\s-]?point\soperations)"
+    rf"{_SCALED}\s?(?P<prefix>tera|peta|exa|zetta|yotta|[TPEZY](?=FLOP))?[\s-]?(?P<word>FLOPs?|FLOPS|"
+    rf"floating[\s-]?point\soperations)"
     r"(?P<rate>(?:\s?/\s?s(?:ec(?:ond)?)?|\sper\ssecond)?[\s-]days?|\s?/\s?s(?:ec(?:ond)?)?|\sper\ssecond)?",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -99,7 +103,10 @@ _PARAMETERS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _KEYED_PARAMETERS = re.compile(
-    rf"(?P<kind>active|activated|total)?\s?param(?:eter)?s?(?:\s(?:count|number))?(?P<after>\s\(activated\)|\s\(active\))?\s?[:|=：]\s?{_SCALED}",
+    (
+        rf"(?P<kind>active|activated|total)?\s?param(?:eter)?s?(?:\s(?:count|number))?(?P<after>\s\(activated\)|"
+        rf"\s\(active\))?\s?[:|=\uff1a]\s?{_SCALED}"
+    ),
     re.VERBOSE | re.IGNORECASE,
 )
 _TOTAL = re.compile(rf"{_SCALED}\s?\(?(?P<kind>total)\)?(?![A-Za-z])", re.VERBOSE | re.IGNORECASE)
@@ -119,7 +126,8 @@ _DURATION = re.compile(
 _HOURS_OF = {"hour": 1, "day": 24, "week": 168, "month": 730, "tag": 24, "woch": 168, "jour": 24, "sema": 168,
              "día": 24, "gior": 24, "天": 24}  # fmt: skip
 _WORDS = {
-    word: float(number) for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
+    word: float(number)
+    for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
 }
 ACCELERATOR = re.compile(_ACCELERATOR, re.IGNORECASE)
 UTILIZATION = re.compile(
@@ -164,7 +172,7 @@ def plain(text: str) -> str:
 
 def number(text: str, scale: str = "") -> float:
     """Return the number that `text` writes, with a point or a comma for decimals and any usual grouping."""
-    text = re.sub(r"[\s'’\u00a0\u202f\u2009]", "", text)
+    text = re.sub(r"[\s'\u2019\u00a0\u202f\u2009]", "", text)
     points, commas = text.count("."), text.count(",")
     if points and commas:
         decimal = "." if text.rfind(".") > text.rfind(",") else ","

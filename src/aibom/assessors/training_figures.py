@@ -1,4 +1,4 @@
-"""Find what a card says of the model's training: tokens, accelerator hours, FLOP, parameters. Other models' figures are kept apart."""
+"""Find what a card says of the model's training: tokens, accelerator hours, FLOP, parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _TRAINING = re.compile(
     re.IGNORECASE,
 )
 _STAGE = re.compile(
-    r"fine-?\s?tun|\bSFT\b|post-?train|\bDPO\b|\bRLHF\b|anneal|mid-?train|continu(?:ed|al|ing) (?:pre-?)?train|cool-?down|"
+    r"fine-?\s?tun|\bSFT\b|post-?train|\bDPO\b|\bRLHF\b|anneal|mid-?train|continu(?:ed|al|"
+    r"ing) (?:pre-?)?train|cool-?down|"
     r"long[- ]context|context extension|distill|instruction|adapter|LoRA|微调",
     re.IGNORECASE,
 )
@@ -44,8 +45,9 @@ _PREFILTER = re.compile(r"\d")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """An amount the card states, with its place. `stage` marks one of a later stage, `pretraining` one of
-    the first, `synthetic` one of data that was generated for it.
+    """An amount the card states, with its place.
+
+    `stage` marks one of a later stage, `pretraining` one of the first, `synthetic` one of data generated for it.
     """
 
     value: float
@@ -180,8 +182,10 @@ def _figure(amount: Amount, text: str, passage: CardPassage) -> Figure:
     stage = bool(_STAGE.search(text)) and not pretraining
     device = amount.device or (match[0] if (match := ACCELERATOR.search(text)) else None)
     return Figure(
-        value=amount.value, evidence=passage.evidence, stage=stage, pretraining=pretraining, synthetic=bool(_SYNTHETIC.search(text)),
-        active=amount.active, at_most=bool(_SUM.search(text)), device=device, utilization=float(rate[1]) / 100 if rate else None,
+        value=amount.value, evidence=passage.evidence, stage=stage, pretraining=pretraining,
+        synthetic=bool(_SYNTHETIC.search(text)),
+        active=amount.active, at_most=bool(_SUM.search(text)), device=device,
+        utilization=float(rate[1]) / 100 if rate else None,
     )  # fmt: skip
 
 

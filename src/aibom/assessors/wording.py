@@ -31,7 +31,8 @@ def fill(
     facts: Facts,
     missing: Sequence[str],
     lists: Sequence[Mapping[str, str]],
-    threshold: float | None,
+    *,
+    threshold: float | None = None,
     wants: Sequence[str] = (),
 ) -> str:
     """Fill the placeholders of a reason; a fact that is unknown reads "not stated".
@@ -46,10 +47,12 @@ def fill(
 
 def labels(names: Sequence[str], facts: Facts) -> tuple[str, ...]:
     """Return what is missing, each with where it was looked for, or that what was found does not settle it."""
-    return tuple(
-        f"{FACTS[name].label} ({'what was found does not settle it' if facts[name] is not None and facts[name].value else f'looked for in: {FACTS[name].sought}'})"
-        for name in names
-    )
+    told = []
+    for name in names:
+        known = (fact := facts[name]) is not None and bool(fact.value)
+        why = "what was found does not settle it" if known else f"looked for in: {FACTS[name].sought}"
+        told.append(f"{FACTS[name].label} ({why})")
+    return tuple(told)
 
 
 def short_labels(names: Sequence[str]) -> str:
