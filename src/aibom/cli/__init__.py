@@ -21,6 +21,8 @@ EXIT_INTERRUPTED = 130
 # A module a command, imported when the command is used: `aibom --version` must not pay for the scanner.
 _COMMANDS = {
     "scan": "aibom.cli.scan",
+    "verify": "aibom.cli.verify",
+    "sign": "aibom.cli.sign",
     "explain": "aibom.cli.explain",
 }
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
+from aibom.digests import HASH_MISMATCH as HASH_MISMATCH  # its other reporters read places where blobs are named so
 from aibom.findings import Rule, Severity
 
 _OMS = "https://github.com/ossf/model-signing-spec"
 
-HASH_MISMATCH = Rule(
-    id="hash-mismatch",
-    severity=Severity.CRITICAL,
-    summary="The bytes are not the ones that were declared",
-    explanation=(
-        "A digest of this file was declared where it came from, in a checksum file or in a signed statement, and the "
-        "file's own digest is another: it was damaged on the way, or changed."
-    ),
-    help="Delete the file and fetch it again; if the digests still differ, ask the publisher.",
-    cwes=(354,),
-)
 MISSING_FILE = Rule(
     id="missing-file",
     severity=Severity.HIGH,

@@ -67,15 +67,14 @@ def check_shards(
     return tuple(verifications), tuple(findings)
 
 
-def _verification(place: Location, covered: list[str], found: list[Finding], what: str) -> Verification:
+def _verification(place: Location, parts: list[str], found: list[Finding], what: str) -> Verification:
+    """Say whether the parts agree. None is `covered`: that they fit together proves no digest."""
     wrong = any(finding.severity is not Severity.INFO for finding in found)
-    statement = f"{what}: {'does not agree with' if wrong else 'agrees with'} {len(covered)} files"
+    statement = f"{what}: {'does not agree with' if wrong else 'agrees with'} {len(parts)} files"
     return Verification(
         kind=SHARDS,
         status=SignatureStatus.MISMATCH if wrong else SignatureStatus.CHECKSUM_OK,
         location=place,
-        covered=() if wrong else tuple(covered),
-        uncovered=tuple(covered) if wrong else (),
         evidence=(Evidence(statement=statement, location=place),),
     )
 

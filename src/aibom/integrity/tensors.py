@@ -166,7 +166,6 @@ def _compare(one: _Copy, other: _Copy) -> tuple[Verification, list[Finding]]:
         kind=TENSOR_COPIES,
         status=status,
         location=place,
-        covered=tuple(sorted((*one.paths, *other.paths))) if status is SignatureStatus.CHECKSUM_OK else (),
         evidence=(Evidence(statement="; ".join(said), location=place),),
     )
     return verification, findings
