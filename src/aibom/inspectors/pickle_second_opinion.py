@@ -87,18 +87,25 @@ def with_second_opinion(
     What fickling calls dangerous and our table does not know is a finding of its own. `start` is where the stream
     begins in the file.
     """
-    found = list(findings)
-    worst = min(range(len(found)), key=lambda index: found[index].sort_key, default=None)
+    worst = min(findings, key=lambda finding: finding.sort_key, default=None)
     if (
         worst is None
-        or not found[worst].severity.at_least(Severity.MEDIUM)
+        or not worst.severity.at_least(Severity.MEDIUM)
         or opcodes > MOST_OPCODES
         or len(stream) > MOST_BYTES
     ):
-        return found
-    opinion = read_as_python(stream)
+        return list(findings)
+    return compare(file, read_as_python(stream), findings, imports, start=start)
+
+
+def compare(
+    file: RepoFile, opinion: Opinion | None, findings: Sequence[Finding], imports: Sequence[Import], *, start: int
+) -> list[Finding]:
+    """Return the findings with what the opinion adds to them."""
+    found = list(findings)
     if opinion is None:
         return found
+    worst = min(range(len(found)), key=lambda index: found[index].sort_key)
     if opinion.code:
         found[worst] = replace(found[worst], evidence=(*found[worst].evidence, f"decompiled:\n{opinion.code}"))
     unknown = {(item.module, item.name) for item in imports if item.verdict is Verdict.UNKNOWN}
