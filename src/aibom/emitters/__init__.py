@@ -25,6 +25,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "table": _in("terminal", "to_table"),
     "json": _in("report_json"),
     "vex": _in("vex"),
+    "spdx": _in("spdx"),
     "sarif": _in("sarif"),
     "html": _in("html"),
     "markdown": _in("markdown"),
