@@ -10,9 +10,22 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aibom.files import Digest, RepoFile
+from aibom.findings import Rule, Severity
 from aibom.settings import Settings
 from aibom.sources.bytesource import ByteSource
 from aibom.sources.protocol import Source
+
+HASH_MISMATCH = Rule(
+    id="hash-mismatch",
+    severity=Severity.CRITICAL,
+    summary="The bytes are not the ones that were declared",
+    explanation=(
+        "A digest of this file was declared where it came from, in a checksum file or in a signed statement, and the "
+        "file's own digest is another: it was damaged on the way, or changed."
+    ),
+    help="Delete the file and fetch it again; if the digests still differ, ask the publisher.",
+    cwes=(354,),
+)
 
 # Measured (docs/performance.md): 256 KiB to 4 MiB make no difference; 1 MiB keeps the call overhead below 1 %.
 BUFFER_BYTES = 1024 * 1024

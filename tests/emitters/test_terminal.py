@@ -6,12 +6,12 @@ import pytest
 from tests.emitters.reports import fine_tune_report, hostile_report, malicious_finding, minimal_report
 
 from aibom.components import RelationKind, Resolution
+from aibom.digests import HASH_MISMATCH
 from aibom.emitters.options import EmitOptions
 from aibom.emitters.terminal import format_bytes, format_count, to_table
 from aibom.files import Location
 from aibom.findings import Finding, Severity, Suppression
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
-from aibom.integrity.rules import HASH_MISMATCH
 from aibom.report import Report
 from aibom.rules import RULES
 

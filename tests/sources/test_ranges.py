@@ -132,10 +132,10 @@ def test_a_whole_file_is_one_stream_that_is_not_kept() -> None:
     remote = FakeRemote(pattern(20 * MIB))
     data = source(remote, file=MIB, stream=MIB, scan=MIB)
     buffer = memoryview(bytearray(MIB))
-    parts = []
-    while got := data.read_into(sum(map(len, parts)), buffer):
-        parts.append(bytes(buffer[:got]))
-    assert remote.data == b"".join(parts)
+    whole = bytearray()
+    while got := data.read_into(len(whole), buffer):
+        whole += buffer[:got]
+    assert remote.data == bytes(whole)
     assert ([], [0]) == (remote.asked, remote.streams)
 
 

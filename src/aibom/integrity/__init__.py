@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aibom.components import Inspection, SignatureStatus, Verification
-from aibom.digests import FileDigests
+from aibom.digests import HASH_MISMATCH, FileDigests
 from aibom.findings import Finding, Severity
 from aibom.integrity.checksums import CARD_DIGEST, CHECKSUM_FILE
 from aibom.integrity.comparison import Target, compare
@@ -15,7 +15,7 @@ from aibom.integrity.detached import check_detached, find_c2pa
 from aibom.integrity.gathering import Gathered, gather
 from aibom.integrity.lfs import find_content
 from aibom.integrity.requirement import require_signature
-from aibom.integrity.rules import HASH_MISMATCH, RULES, SIGNER_UNTRUSTED
+from aibom.integrity.rules import RULES, SIGNER_UNTRUSTED
 from aibom.integrity.shards import check_shards
 from aibom.integrity.tensors import compare_copies, tensor_roots, with_digests
 from aibom.settings import Settings

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from aibom.components import SignatureStatus, Verification
-from aibom.digests import FileDigests, Shards
+from aibom.digests import HASH_MISMATCH, FileDigests, Shards
 from aibom.files import Format, Location, RepoFile, Role
 from aibom.findings import Evidence, Finding, Rule
 from aibom.integrity.claims import Claim, Manifest, Resource
-from aibom.integrity.rules import HASH_MISMATCH, MISSING_FILE, UNSIGNED_FILE
+from aibom.integrity.rules import MISSING_FILE, UNSIGNED_FILE
 from aibom.integrity.statements import ALWAYS_IGNORED
 
 # A manifest of many wrong lines is one fact, told by its first lines.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from aibom.components import SignatureStatus, Verification
+from aibom.digests import HASH_MISMATCH
 from aibom.files import Digest, RepoFile
 from aibom.findings import Evidence, Finding
-from aibom.integrity.rules import HASH_MISMATCH
 
 DECLARED_DIGEST = "declared-digest"
 

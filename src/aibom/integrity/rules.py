@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aibom.digests import HASH_MISMATCH as HASH_MISMATCH  # its other reporters read places where blobs are named so
+from aibom.digests import HASH_MISMATCH
 from aibom.findings import Rule, Severity
 
 _OMS = "https://github.com/ossf/model-signing-spec"

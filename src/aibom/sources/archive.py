@@ -67,6 +67,7 @@ class ArchiveSource:
         self._budget = Budget.of(limits)
         self._members: dict[str, Member] = {}
         self._open: OrderedDict[str, ByteSource] = OrderedDict()
+        self.keep_folder = False
 
     def facts(self) -> SourceFacts:
         """Return nothing but the kind."""
@@ -83,7 +84,7 @@ class ArchiveSource:
             fault = caught
         if not members and fault is not None:
             raise TargetError(f"{self.target} can't be read: {fault}") from fault
-        folder = _only_folder(members)
+        folder = "" if self.keep_folder else _only_folder(members)
         for member in members:
             name = member.name.removeprefix(folder)
             self._members[name] = member

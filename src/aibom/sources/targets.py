@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from aibom.errors import UsageError
 from aibom.limits import Limits
@@ -30,11 +31,27 @@ def _web(target: str, network: Network) -> Source:
     return WebSource(target, network)
 
 
+def _ollama(target: str, network: Network) -> Source:
+    del network  # the store is on this machine
+    from aibom.sources.ollama import OllamaSource  # noqa: PLC0415
+
+    return OllamaSource(target)
+
+
+def _oci(target: str, network: Network) -> Source:
+    del network  # the layout is on this machine
+    from aibom.sources.oci import OciSource  # noqa: PLC0415
+
+    return OciSource(target, Limits())
+
+
 SOURCES: Mapping[str, Callable[[str, Network], Source]] = {
     "hf://": _hub,
     "pkg:": _hub,
     "https://": _web,
     "http://": _web,
+    "ollama://": _ollama,
+    "oci-layout:": _oci,
     "s3://": _store,
     "gs://": _store,
     "az://": _store,
@@ -64,6 +81,8 @@ def open_source(target: str, *, offline: bool = False) -> Source:
         if (archive := open_archive(source.target, data, Limits())) is not None:
             return archive
         data.close()
+    elif (Path(target) / "oci-layout").is_file():
+        return _oci(target, Network(offline=offline))
     return source
 
 
