@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from aibom.containers.compressed import opener
+from aibom.containers.compressed import open_joblib, opener
 from aibom.containers.protocol import Opener
+from aibom.containers.seven_zip import open_seven_zip
 from aibom.containers.tar_archive import open_tar
 from aibom.containers.zip_archive import open_zip
 from aibom.files import Format
@@ -25,6 +26,8 @@ CONTAINERS: Mapping[Format, Opener] = MappingProxyType(
         Format.TAR: open_tar,
         Format.NEMO: open_tar,
         Format.PYTORCH_TAR: open_tar,
+        Format.SEVEN_ZIP: open_seven_zip,
+        Format.JOBLIB: open_joblib,
         Format.GZIP: opener("gzip"),
         Format.BZIP2: opener("bzip2"),
         Format.XZ: opener("xz"),

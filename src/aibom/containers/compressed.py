@@ -35,6 +35,21 @@ def opener(method: str) -> Opener:
     return open_stream
 
 
+_Z_HEADER = len("ZF") + len(hex(1 << 64))
+
+
+def open_joblib(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -> Container:
+    """Open what joblib up to 0.9 wrote: `ZF`, the size in hexadecimal, zlib data. Other joblib files have no members.
+
+    From `joblib/numpy_pickle_compat.py`, `read_zfile`.
+    """
+    if data.read_at(0, 2) != b"ZF":
+        return OpenedContainer(iter(()))
+    # Python 2 wrote one more space.
+    start = _Z_HEADER + (data.read_at(_Z_HEADER, 1) == b" ")
+    return opener("zlib")(file, SliceSource(data, start, data.size - start), limits, budget)
+
+
 def _members(
     container: OpenedContainer,
     file: RepoFile,

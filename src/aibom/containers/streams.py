@@ -174,7 +174,10 @@ class Decompression:
                 return
 
     def _stream(self, make: Callable[[], Decoder]) -> Iterator[bytes]:
-        decoder = make()
+        try:
+            decoder = make()
+        except (lzma.LZMAError, ValueError, MemoryError, OverflowError) as error:
+            raise MalformedFile(f"the compressed data can't be read: {error}", offset=self.end) from None
         at = self.end
         ended = False
         while not ended:

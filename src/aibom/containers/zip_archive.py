@@ -20,6 +20,7 @@ from aibom.containers.rules import (
 )
 from aibom.containers.streams import CODECS, Decompression
 from aibom.containers.zip_directory import Origin, ZipDirectory, ZipEntry, read_listing
+from aibom.containers.zip_ends import archives_in_a_row
 from aibom.containers.zip_locals import locate, note_overlaps, search
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import Format, RepoFile, escape_name
@@ -154,6 +155,9 @@ def open_zip(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -
     def members() -> Iterator[Member]:
         notes = Notes(limit=limits.findings_per_file)
         try:
+            if row := archives_in_a_row(data, limits.container_members):
+                yield from _archive_members(data, row, budget, notes)
+                return
             directory = read_directory(data, limits)
             notes = directory.notes
             container.complete = not directory.faults
@@ -176,6 +180,18 @@ def open_zip(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -
 
     container.iterator = members()
     return container
+
+
+def _archive_members(data: ByteSource, row: list[tuple[int, int]], budget: Budget, notes: Notes) -> Iterator[Member]:
+    """Yield each of the archives that fill the file as a member of its own."""
+    notes.add(
+        ARCHIVE_HIDDEN_CONTENT,
+        f"{len(row)} complete archives stand one after another; readers of a single archive see the last one",
+        severity=Severity.LOW,
+    )
+    for start, end in row:
+        budget.take(members=1)
+        yield Member(name=f"[archive @{start:#x}]", size=end - start, open=_slicer(data, start, end - start))
 
 
 def _opener(

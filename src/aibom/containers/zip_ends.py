@@ -58,7 +58,7 @@ def pointers(
             notes.add(ARCHIVE_AMBIGUOUS, f"more than {_CANDIDATES} end records; the others were not tried")
             faults.append(LimitExceeded("the archive has too many end records to try them all"))
             return
-        readings = list(_readings(data, position))
+        readings = list(_readings(data, position, ranges))
         if not readings:
             dead += 1
             continue
@@ -78,24 +78,57 @@ def pointers(
         yield from readings
 
 
-def _readings(data: ByteSource, position: int) -> Iterator[Pointer]:
+def archives_in_a_row(data: ByteSource, most: int) -> list[tuple[int, int]]:
+    """Return (start, end) of complete archives that fill the file one after another; none if there is only one.
+
+    torch's distributed checkpoints (`*.distcp`) are written so, and read piece by piece. Archives with a comment and
+    more than `most` archives are not taken for a row.
+    """
+    found: list[tuple[int, int]] = []
+    end = data.size
+    while end > 0 and len(found) < most:
+        position = end - _END.size
+        raw = data.read_at(position, _END.size) if position >= 0 else b""
+        if raw[:4] != END_SIGNATURE or len(raw) < _END.size or raw[20:] != b"\0\0":
+            return []
+        _, _, _, _, count, size, offset, _ = _END.unpack(raw)
+        start = position - size
+        record = data.read_at(position - _LOCATOR.size - _END64.size, _END64.size) if start > 0 else b""
+        if record[:4] == b"PK\6\6":
+            _, _, _, _, _, _, _, count, size, offset = _END64.unpack(record)
+            start = position - _LOCATOR.size - _END64.size - size
+        begin = start - offset
+        if not count or begin < 0 or start >= position or data.read_at(start, 4) != CENTRAL_SIGNATURE:
+            return []
+        if data.read_at(begin, 4) != b"PK\3\4":
+            return []
+        found.append((begin, end))
+        end = begin
+    return found[::-1] if end == 0 and len(found) > 1 else []
+
+
+def _readings(data: ByteSource, position: int, ranges: list[tuple[int, int]]) -> Iterator[Pointer]:
     fields = _END.unpack(data.read_at(position, _END.size))
     count, size, offset = fields[4], fields[5], fields[6]
     exhausted = 0xFFFF in fields[3:5] or 0xFFFFFFFF in (size, offset)
     seen64 = False
+    end = position
     locator = data.read_at(position - _LOCATOR.size, _LOCATOR.size) if position >= _LOCATOR.size else b""
     if locator[:4] == b"PK\6\7":
         stated = _LOCATOR.unpack(locator)[2]
+        ranges.append((position - _LOCATOR.size, position))
         # Python looks right before the locator, others where it points.
         for place in dict.fromkeys((position - _LOCATOR.size - _END64.size, stated)):
             record = data.read_at(place, _END64.size) if 0 <= place < data.size else b""
             if len(record) == _END64.size and record[:4] == b"PK\6\6":
                 values = _END64.unpack(record)
+                end = place
+                ranges.append((place, place + _END64.size))
                 found = list(_starts(data, count=values[7], size=values[8], offset=values[9], end=place))
                 seen64 = seen64 or bool(found)
                 yield from found
     if not (seen64 and exhausted):
-        yield from _starts(data, count=count, size=size, offset=offset, end=position)
+        yield from _starts(data, count=count, size=size, offset=offset, end=end)
 
 
 def _starts(data: ByteSource, *, count: int, size: int, offset: int, end: int) -> Iterator[Pointer]:

@@ -21,6 +21,7 @@ from aibom.inspectors.pickle_trailing import look_after
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
+_COMPRESSED = b"ZF"
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 _FILE_WRAPPERS = (
     "joblib.numpy_pickle_compat.NDArrayWrapper",
@@ -65,6 +66,9 @@ def _raw(data: ByteSource, state: Node, at: int) -> Raw | None:
 
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Say what the pickle does and which arrays it holds."""
+    if data.read_at(0, 2) == _COMPRESSED:
+        # The form of joblib up to 0.9, opened as a container.
+        return Inspection(file=file, coverage=Coverage.COMPLETE)
     files: list[tuple[str, int]] = []
     examination = examine(file, data, limits, values=True, raw=array_hook(data, files))
     findings: list[Finding] = [present(file), *examination.findings]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from aibom.components import Import, Inspection, TensorSummary
 from aibom.containers.protocol import Budget
-from aibom.containers.rules import ARCHIVE_AMBIGUOUS
+from aibom.containers.rules import ARCHIVE_AMBIGUOUS, Notes
 from aibom.containers.zip_archive import open_entry, read_directory
 from aibom.containers.zip_directory import ZipDirectory, ZipEntry
+from aibom.containers.zip_ends import archives_in_a_row
 from aibom.errors import FileFault
 from aibom.files import Coverage, Format, RepoFile
 from aibom.findings import Rule, Severity
@@ -79,13 +80,14 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
     # miniz, which torch finds its members with, does not tell upper from lower case.
     by_name = {entry.name.lower(): entry for entry in reversed(directory.entries)}
     pickles: list[TorchPickle] = []
+    notes = Notes(limit=limits.findings_per_file)
     for entry in directory.entries:
         folder, stem = _pickle_of(entry)
         if stem not in _PICKLES:
             continue
         member = replace(file, members=(*file.members, entry.name), size=entry.size, format=Format.PICKLE)
         try:
-            source = open_entry(data, entry, limits, Budget.of(limits))
+            source = open_entry(data, entry, limits, Budget.of(limits), notes)
         except FileFault as fault:
             seen.fault(fault, members=(entry.name,))
             continue
@@ -110,6 +112,8 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
                 complete=complete,
             )
         )
+    for note in notes.kept:
+        seen.report(note.rule, note.message, offset=note.offset, severity=note.severity)
     order = next((entry for entry in directory.entries if _leaf(entry) == "byteorder"), None)
     little = order is None or _text(data, order, limits) != "big"
     return TorchArchive(directory=directory, pickles=tuple(pickles), little_endian=little)
@@ -158,6 +162,9 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     Faults of the zip itself are reported by whoever opens it as a container.
     """
     seen = Observations(file, limits)
+    if archives_in_a_row(data, limits.container_members):
+        # Each is inspected as a member of its own.
+        return seen.inspection()
     try:
         archive = read_archive(file, data, limits, seen)
     except FileFault:
@@ -215,7 +222,7 @@ def _summary(pickle: TorchPickle, archive: TorchArchive, seen: Observations) -> 
             faults.append(f"the bytes of storage {key} are not in the archive")
         elif entry.size != storage.whole:
             faults.append(f"storage {key} should have {storage.whole} bytes and has {entry.size}")
-        else:
+        elif not entry.flagged_encrypted:
             used.append(entry.name)
     for fault in faults:
         seen.report(STORAGE_MISMATCH, fault, members=(pickle.entry.name,))
