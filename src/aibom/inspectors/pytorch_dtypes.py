@@ -83,3 +83,8 @@ def dtype_of(node: Node) -> Dtype | None:
     if isinstance(node, Global) and node.module == "torch":
         return _DTYPES.get(node.name)
     return None
+
+
+def dtype_named(name: str) -> Dtype | None:
+    """Return the element type that torch calls `name`, None where it is not known."""
+    return _DTYPES.get(name)
