@@ -114,7 +114,7 @@ def _connect(target: str, scheme: str) -> tuple[Any, str]:
     quiet_dependencies()
     core = importlib.import_module("fsspec.core")
     try:
-        store, root = core.url_to_fs(target)
+        store, root = core.url_to_fs(target, skip_instance_cache=True)
     except ImportError as fault:
         extra = _EXTRAS.get(scheme)
         hint = f'pip install "aibom[{extra}]"' if extra else str(fault)
