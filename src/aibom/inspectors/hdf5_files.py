@@ -145,7 +145,7 @@ class _Walk:
                 self._outside(f"dataset {shown(path)} keeps its data in", target, found.place)
         if found.virtual and found.virtual_source != ".":
             self._outside(f"dataset {shown(path)} is mapped from", found.virtual_source, found.place)
-        if found.type is not None:
+        if found.type is not None and found.is_dataset:
             self._dataset(found, path)
 
     def _configuration(self, name: str, text: str, place: int) -> None:

@@ -31,13 +31,14 @@ class Link(NamedTuple):
 
 @dataclass(slots=True)
 class Hdf5Object:
-    """What one object header says. A dataset has a `type`."""
+    """What one object header says. A dataset has a type and a layout; a type alone is one that has a name."""
 
     place: int
     links: list[Link] = field(default_factory=list)
     attributes: dict[str, tuple[Datatype, Cursor]] = field(default_factory=dict)
     type: Datatype | None = None
     shape: tuple[int, ...] | None = ()
+    is_dataset: bool = False
     external: list[str] = field(default_factory=list)
     virtual: bool = False
     virtual_source: str = ""
@@ -145,6 +146,7 @@ class ObjectReader:
             case 0x07:
                 found.external.extend(self._external_files(body))
             case 0x08:
+                found.is_dataset = True
                 self._layout(found, body)
             case 0x0B:
                 found.filters = read_filters(body)

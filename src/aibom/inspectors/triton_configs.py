@@ -52,7 +52,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         if (
             string is None
             and token[3] is not None
-            and text[token.end() : token.end() + 8].lstrip()[:1] in {":", "{", "["}
+            and text[token.end() : token.end() + 8].lstrip()[:1] in {":", "{", "[", "<"}
         ):
             key = token[3]
         elif token[5] in {"{", "<"}:

@@ -58,9 +58,9 @@ def inspect_openvino(file: RepoFile, data: ByteSource, limits: Limits) -> Inspec
     path: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        path.append(name)
-        if len(path) == 1 and name != "net":
+        if not path and name != "net":
             raise MalformedFile(f"the root element is {shown(name)}, not net")
+        path.append(name)
         match name:
             case "net" if len(path) == 1:
                 seen.note("name", attributes.get("name"))
@@ -100,10 +100,10 @@ def inspect_pmml(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection
     path: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        if not path and name != "PMML":
+            raise MalformedFile(f"the root element is {shown(name)}, not PMML")
         path.append(name)
         if len(path) == 1:
-            if name != "PMML":
-                raise MalformedFile(f"the root element is {shown(name)}, not PMML")
             seen.note("version", attributes.get("version"))
         elif len(path) == 2 and name.endswith(("Model", "Network", "Scorecard")):
             seen.note("model", name)
