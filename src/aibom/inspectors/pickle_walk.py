@@ -33,6 +33,8 @@ KEPT_ELEMENTS: Final = 1 << 16
 _PLAIN = frozenset({str, int, float, bool, type(None), Blob})
 _SLICE = 1 << 16
 _FLOAT = Struct(">d")
+_UNSIGNED = Struct("<I").unpack_from
+_SIGNED = Struct("<i").unpack_from
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_INTEGER: Final = 1024
 
@@ -151,7 +153,7 @@ class Machine:
         memo: list[Node] | _Sparse = []
         remember = memo.append
         protocol = 0
-        called = How.CALL
+        called, unsigned, signed = How.CALL, _UNSIGNED, _SIGNED
         frame_end = -1
         made = op = at = 0
         steps = repeat(None, 0)
@@ -289,7 +291,7 @@ class Machine:
                                 key = buffer[i + 1]
                                 i += 2
                             else:
-                                key = int.from_bytes(buffer[i + 1 : i + 5], "little")
+                                (key,) = unsigned(buffer, i + 1)
                                 i += 5
                             if key == len(memo):
                                 remember(stack[-1])
@@ -303,7 +305,7 @@ class Machine:
                                 push(self._recall(buffer[i + 1], base + i))
                             i += 2
                         elif op == 0x6A:  # LONG_BINGET
-                            key = int.from_bytes(buffer[i + 1 : i + 5], "little")
+                            (key,) = unsigned(buffer, i + 1)
                             try:
                                 push(memo[key])
                             except (IndexError, KeyError):
@@ -430,7 +432,7 @@ class Machine:
                         made += 1
                         i += 1
                     elif op == 0x58:  # BINUNICODE
-                        length = int.from_bytes(buffer[i + 1 : i + 5], "little")
+                        (length,) = unsigned(buffer, i + 1)
                         e = i + 5 + length
                         if e <= end and length <= MAX_TEXT:
                             try:
@@ -447,7 +449,7 @@ class Machine:
                         push(buffer[i + 1] | buffer[i + 2] << 8)
                         i += 3
                     elif op == 0x4A:  # BININT
-                        push(int.from_bytes(buffer[i + 1 : i + 5], "little", signed=True))
+                        push(signed(buffer, i + 1)[0])
                         i += 5
                     elif op == 0x52:  # REDUCE
                         args = stack.pop()

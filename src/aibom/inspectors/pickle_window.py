@@ -6,7 +6,7 @@ from aibom.sources.bytesource import ByteSource
 
 # More than the longest text that is taken at once, so that any such argument fits into a fresh window.
 FIRST = 128 * 1024
-MOST = 4 * 1024 * 1024
+MOST = 1024 * 1024
 PADDING = 16
 
 
