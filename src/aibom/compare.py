@@ -1,0 +1,220 @@
+"""What changed between two scans, or two CycloneDX documents of any tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aibom.documents import MAX_DEPTH, Json, components, files, full_name, subject, values
+
+
+class Aspect(StrEnum):
+    """What a change is about, in the order in which it is told."""
+
+    IDENTITY = "identity"
+    WEIGHTS = "weights"
+    FILES = "files"
+    FINDINGS = "findings"
+    LICENSES = "licences"
+    LINEAGE = "lineage"
+    DATA = "data sets"
+    MODEL = "model"
+    DEPENDENCIES = "dependencies"
+    SIGNATURE = "signature"
+    DETERMINATIONS = "determinations"
+
+
+class Kind(StrEnum):
+    """What happened to it."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    RENAMED = "renamed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference. `old` and `new` are empty where there is none; of a renamed file they are its names."""
+
+    aspect: Aspect
+    kind: Kind
+    name: str
+    old: str = ""
+    new: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All differences, and what could not be compared because one side does not carry it."""
+
+    changes: tuple[Change, ...]
+    not_comparable: tuple[Aspect, ...] = ()
+
+
+def compare(old: Json, new: Json) -> Comparison:
+    """Compare two documents that `documents.load` returned.
+
+    An aspect that one side says nothing about is reported as not comparable, never as removed: a document that lists
+    no files does not say that there are none.
+    """
+    before, after = _facts(old), _facts(new)
+    changes: list[Change] = []
+    silent: list[Aspect] = []
+    for aspect in Aspect:
+        one, other = before[aspect], after[aspect]
+        if aspect in _NEEDED and bool(one) != bool(other) and not (_is_ours(old) and _is_ours(new)):
+            silent.append(aspect)
+            continue
+        changes += _renamed_first(aspect, one, other) if aspect in _BY_DIGEST else _differences(aspect, one, other)
+    return Comparison(changes=tuple(changes), not_comparable=tuple(silent))
+
+
+_BY_DIGEST = frozenset({Aspect.WEIGHTS, Aspect.FILES})
+# What another tool may not record at all; an empty list of findings in a clean document is a statement, though.
+_NEEDED = frozenset({Aspect.WEIGHTS, Aspect.FILES, Aspect.DETERMINATIONS, Aspect.SIGNATURE, Aspect.MODEL})
+
+
+def _is_ours(document: Json) -> bool:
+    tools = document.get("metadata", {}).get("tools", {})
+    listed = tools.get("components", []) if isinstance(tools, dict) else []
+    return any(isinstance(tool, dict) and tool.get("name") == "aibom" for tool in listed)
+
+
+def _facts(document: Json) -> dict[Aspect, Mapping[str, str]]:
+    _, root = subject(document)
+    weights, others = _files(document)
+    return {
+        Aspect.IDENTITY: {key: str(root[key]) for key in ("group", "name", "version", "purl") if root.get(key)},
+        Aspect.WEIGHTS: weights,
+        Aspect.FILES: others,
+        Aspect.FINDINGS: dict(_findings(document)),
+        Aspect.LICENSES: dict(_licenses(root)),
+        Aspect.LINEAGE: dict(_lineage(root)),
+        Aspect.DATA: _versions(document, "data"),
+        Aspect.MODEL: dict(_model(root)),
+        Aspect.DEPENDENCIES: _versions(document, "library") | _versions(document, "framework"),
+        Aspect.SIGNATURE: dict(_signature(root)),
+        Aspect.DETERMINATIONS: dict(_determinations(root)),
+    }
+
+
+def _files(document: Json) -> tuple[dict[str, str], dict[str, str]]:
+    weights: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for _, body in files(document):
+        role = values(body, "aibom:file:role")
+        is_weight = role == ["weights"] or (not role and _looks_like_weights(str(body.get("name", ""))))
+        (weights if is_weight else others)[str(body.get("name", ""))] = _digest(body)
+    if not weights:
+        # Tools without file components put the digest on the model itself.
+        _, root = subject(document)
+        if digest := _digest(root):
+            weights[full_name(root)] = digest
+    return weights, others
+
+
+def _looks_like_weights(name: str) -> bool:
+    return name.endswith((".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".h5", ".keras", ".pkl"))
+
+
+def _digest(body: Json) -> str:
+    """Return the strongest digest as `SHA-256:…`; two sides that share no algorithm are not called equal."""
+    found = {str(entry.get("alg")): str(entry.get("content")) for entry in body.get("hashes", [])}
+    for algorithm in ("SHA-256", "SHA-512", "BLAKE3", "SHA-384", "SHA-1", "MD5"):
+        if algorithm in found:
+            return f"{algorithm}:{found[algorithm].lower()}"
+    return ""
+
+
+def _findings(document: Json) -> Iterator[tuple[str, str]]:
+    names = {body.get("bom-ref"): str(body.get("name")) for _, body in components(document)}
+    for entry in document.get("vulnerabilities", []):
+        severities = ", ".join(rating.get("severity", "unknown") for rating in entry.get("ratings", []))
+        message = (values(entry, "aibom:finding:message") or [entry.get("description", "")])[0]
+        ignored = entry.get("analysis", {}).get("state") in ("not_affected", "false_positive", "resolved")
+        for target in entry.get("affects", []) or [{}]:
+            where = names.get(target.get("ref"), "the model")
+            yield f"{entry.get('id')} in {where}: {message}", f"{severities} (ignored)" if ignored else severities
+
+
+def _licenses(root: Json) -> Iterator[tuple[str, str]]:
+    grouped: dict[str, set[str]] = {}
+    detected = root.get("evidence", {}).get("licenses", [])
+    for basis, entries in (("", root.get("licenses", [])), ("detected", detected)):
+        for entry in entries:
+            body = entry.get("license", entry)
+            name = body.get("id") or body.get("name") or body.get("expression")
+            if name:
+                grouped.setdefault(basis or str(body.get("acknowledgement", "stated")), set()).add(str(name))
+    for basis, names in grouped.items():
+        yield basis, ", ".join(sorted(names))
+
+
+def _lineage(root: Json) -> Iterator[tuple[str, str]]:
+    stack = [(entry, 0) for entry in root.get("pedigree", {}).get("ancestors", [])]
+    while stack:
+        body, depth = stack.pop()
+        relation = ", ".join(values(body, "aibom:lineage:relation")) or "ancestor"
+        yield full_name(body), f"{relation} {body.get('version', 'without a version')}"
+        if depth < MAX_DEPTH:
+            stack += [(entry, depth + 1) for entry in body.get("pedigree", {}).get("ancestors", [])]
+
+
+def _versions(document: Json, kind: str) -> dict[str, str]:
+    return {
+        full_name(body): str(body.get("version") or ", ".join(values(body, "aibom:dependency:range")) or "any version")
+        for _, body in components(document)
+        if body.get("type") == kind
+    }
+
+
+def _model(root: Json) -> Iterator[tuple[str, str]]:
+    parameters = root.get("modelCard", {}).get("modelParameters", {})
+    for key in ("task", "architectureFamily", "modelArchitecture"):
+        if parameters.get(key):
+            yield key, str(parameters[key])
+    for entry in root.get("properties", []):
+        name = str(entry.get("name", ""))
+        if name.startswith(("aibom:model:", "cdx:ai-ml:model:hyperparameter:")):
+            yield name, ", ".join(sorted(values(root, name)))
+
+
+def _signature(root: Json) -> Iterator[tuple[str, str]]:
+    if found := values(root, "aibom:signature"):
+        yield "signature", ", ".join(sorted(found))
+
+
+def _determinations(root: Json) -> Iterator[tuple[str, str]]:
+    for entry in root.get("properties", []):
+        name = str(entry.get("name", ""))
+        if name.startswith(("aibom:eu-ai-act:", "aibom:openness:", "aibom:checklist:", "aibom:ca-")):
+            yield name.removeprefix("aibom:"), str(entry.get("value", ""))
+
+
+def _differences(aspect: Aspect, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            yield Change(aspect=aspect, kind=Kind.REMOVED, name=name, old=old[name])
+        elif name not in old:
+            yield Change(aspect=aspect, kind=Kind.ADDED, name=name, new=new[name])
+        elif old[name] != new[name]:
+            yield Change(aspect=aspect, kind=Kind.CHANGED, name=name, old=old[name], new=new[name])
+
+
+def _renamed_first(aspect: Aspect, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    gone: dict[str, list[str]] = {}
+    for name in sorted(old.keys() - new.keys()):
+        gone.setdefault(old[name], []).append(name)
+    moved: dict[str, str] = {}
+    for name in sorted(new.keys() - old.keys()):
+        if new[name] and gone.get(new[name]):
+            moved[gone[new[name]].pop(0)] = name
+    for before, after in sorted(moved.items()):
+        yield Change(aspect=aspect, kind=Kind.RENAMED, name=after, old=before, new=after)
+    yield from _differences(
+        aspect,
+        {name: digest for name, digest in old.items() if name not in moved},
+        {name: digest for name, digest in new.items() if name not in moved.values()},
+    )
