@@ -44,7 +44,8 @@ def recognize(name: str, head: bytes, size: int, data: ByteSource | None = None)
     text = is_text(head, size)
     # A pickle that acts is one whatever else the same bytes are: `GIF89a...` is also an opcode and its argument.
     named_so = leaf.endswith(_PICKLE_ENDINGS)
-    if walk(head, data).acts:
+    seen = walk(head, data)
+    if seen.acts:
         return _kind_of_pickle(head)
     found = by_signature(head)
     if found is not None:
@@ -53,11 +54,13 @@ def recognize(name: str, head: bytes, size: int, data: ByteSource | None = None)
         return kind_of_zip(leaf, head, data)
     if is_tar(head):
         return kind_of_tar(leaf, head, data)
-    if is_pickle(head, data, named_so=named_so, text=text):
+    if is_pickle(seen, head, named_so=named_so, text=text):
         return _kind_of_pickle(head)
     if text:
         return kind_of_text(name, head, size, data)
-    return by_shape(head, size, data) or _hidden(leaf, head, data)
+    found = by_shape(head, size, data)
+    # A list of Keras layers and a list of graph nodes look alike for a few bytes; the first has one name only.
+    return found if found and leaf != "keras_metadata.pb" else _hidden(leaf, head, data)
 
 
 def _kind_of_pickle(head: bytes) -> Format:
@@ -89,6 +92,8 @@ def _hidden(leaf: str, head: bytes, data: ByteSource | None) -> Format:
                 return Format.HDF5
         if has_zip_directory(data):
             return kind_of_zip(leaf, b"", data)
+    if leaf == "keras_metadata.pb" and head[:1] == b"\x0a":
+        return Format.TF_KERAS_METADATA
     for ending, found in _BY_NAME.items():
         if leaf.endswith(ending):
             return found

@@ -26,7 +26,7 @@ def by_shape(head: bytes, size: int, data: ByteSource | None) -> Format | None:
 def _safetensors(head: bytes, size: int, _data: ByteSource | None) -> Format | None:
     # Eight bytes of length, then JSON. A length beyond the file is a fault for the inspector, not another format.
     length = int.from_bytes(head[:8], "little")
-    sane = len(head) > 8 and 2 <= length < 1 << 40 and (length <= size or head[4:8] == bytes(4))
+    sane = len(head) > 8 and 2 <= length < 1 << 48 and size >= 8
     return Format.SAFETENSORS if sane and _HEADER.match(head[8:64]) else None
 
 

@@ -32,7 +32,8 @@ _TEXTS = frozenset({
     Format.SAFETENSORS_INDEX, Format.PYTORCH_INDEX, Format.PEFT_CONFIG, Format.MERGEKIT_CONFIG, Format.SHA256SUMS,
     Format.TRANSFORMERS_CONFIG, Format.TOKENIZER_CONFIG, Format.OMS_SIGNATURE, Format.SIGSTORE_BUNDLE,
     Format.OCI_MANIFEST, Format.OLLAMA_MANIFEST, Format.KITFILE, Format.MLFLOW, Format.XGBOOST_JSON,
-    Format.LIGHTGBM_TEXT, Format.PMML, Format.OPENVINO, Format.SPACY,
+    Format.LIGHTGBM_TEXT, Format.PMML, Format.OPENVINO, Format.SPACY, Format.KERAS_CONFIG, Format.COREML_MANIFEST,
+    Format.TRITON_CONFIG,
 })  # fmt: skip
 _HDF5 = frozenset({Format.HDF5, Format.KERAS_H5})
 

@@ -283,18 +283,17 @@ def _close(op: int, shadow: _Shadow, seen: Walk) -> bool:
     return True
 
 
-def is_pickle(head: bytes, data: ByteSource | None, *, named_so: bool, text: bool) -> bool:
+def is_pickle(seen: Walk, head: bytes, *, named_so: bool, text: bool) -> bool:
     """Say whether an unpickler would take these bytes for its own.
 
     Args:
+        seen: what the walk over them saw.
         head: the file's first bytes.
-        data: the whole file, where the walk may need more.
         named_so: the name is one that pickles usually have.
         text: the first bytes are printable throughout.
     """
     if not head or head[:1].isspace():
         return False
-    seen = walk(head, data)
     if seen.acts:
         return True
     if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:

@@ -20,7 +20,8 @@ _CODE = frozenset({Format.PYTHON, Format.PYTHON_BYTECODE, Format.NOTEBOOK, Forma
 _CONFIG = frozenset({
     Format.SAFETENSORS_INDEX, Format.PYTORCH_INDEX, Format.PEFT_CONFIG, Format.MERGEKIT_CONFIG,
     Format.TRANSFORMERS_CONFIG, Format.MLFLOW, Format.KITFILE, Format.OCI_MANIFEST, Format.OLLAMA_MANIFEST,
-    Format.SPACY, Format.JSON, Format.YAML, Format.TOML,
+    Format.KERAS_CONFIG, Format.TF_KERAS_METADATA, Format.COREML_MANIFEST, Format.TRITON_CONFIG, Format.SPACY,
+    Format.JSON, Format.YAML, Format.TOML,
 })  # fmt: skip
 _DATA = frozenset({Format.PARQUET, Format.ARROW, Format.CSV, Format.JSONL, Format.SQLITE})
 _SIGNATURES = frozenset({Format.OMS_SIGNATURE, Format.SIGSTORE_BUNDLE, Format.SHA256SUMS})

@@ -67,6 +67,8 @@ def kind_of_text(name: str, head: bytes, size: int, data: ByteSource | None) -> 
         return _kind_of_json(leaf, ending, body, data)
     if ending in {".yaml", ".yml"} or leaf in _YAML_NAMES:
         return _kind_of_yaml(leaf, body)
+    if leaf == "config.pbtxt":
+        return Format.TRITON_CONFIG
     if leaf.startswith(("dockerfile", "containerfile")) or ending == ".dockerfile":
         return Format.DOCKERFILE
     if ending in _BY_ENDING:
@@ -137,6 +139,10 @@ def _by_keys(keys: Mapping[str, bytes], leaf: str, raw: bytes) -> Format | None:
         return Format.OLLAMA_MANIFEST if b"application/vnd.ollama.image" in raw else Format.OCI_MANIFEST
     if "manifestVersion" in has and "package" in has:
         return Format.KITFILE
+    if "itemInfoEntries" in has:
+        return Format.COREML_MANIFEST
+    if {"class_name", "config"} <= has:
+        return Format.KERAS_CONFIG
     if "tokenizer_class" in has or leaf == "tokenizer_config.json":
         return Format.TOKENIZER_CONFIG
     if {"architectures", "model_type"} <= has or (leaf == "config.json" and has & {"architectures", "model_type"}):

@@ -154,6 +154,8 @@ class Folder:
                 value = self._sum(node, depth)
             case nodes.Mul():
                 value = _product(self.fold(node.left, depth + 1), self.fold(node.right, depth + 1))
+            case nodes.Pow():
+                value = _power(self.fold(node.left, depth + 1), self.fold(node.right, depth + 1))
             case nodes.Mod():
                 value = _formatted(self.fold(node.left, depth + 1), self.fold(node.right, depth + 1))
             case nodes.Getitem():
@@ -230,6 +232,11 @@ def _product(left: Any, right: Any) -> Any:
     if isinstance(text, str) and type(count) is int and 0 <= count * len(text) <= _FOLDED:
         return text * count
     return None
+
+
+def _power(left: Any, right: Any) -> int | None:
+    small = type(left) is int and type(right) is int and abs(left) <= 1000 and 0 <= right <= 20
+    return int(left**right) if small else None
 
 
 def _formatted(pattern: Any, values: Any) -> str | None:
