@@ -10,12 +10,13 @@ from aibom.findings import Finding, Severity
 from aibom.report import SourceFacts
 from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, weight_checks
 from aibom.resolvers.ancestry import Ancestry
-from aibom.resolvers.assembly import ROOT, Assembly, Subject, application, identify
+from aibom.resolvers.assembly import ROOT, Assembly, application
 from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
 from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
 from aibom.resolvers.remote_code import resolve_remote_code
 from aibom.resolvers.repository import Repository, join, name_of
+from aibom.resolvers.subject import Subject, identify
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aibom.components import Basis, Fact, ModelCard, ModelFacts, Scalar
+from aibom.components import Basis, Fact, ModelCard, ModelFacts
 from aibom.files import Format
 from aibom.findings import Evidence
 from aibom.resolvers.documents import mapping
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.parameters import active_parameters, describe, packing_of
 from aibom.resolvers.repository import Repository, stated
+from aibom.resolvers.settings_facts import FILE_TYPES, Gguf, config_scalars, gguf_int, gguf_metadata, gguf_scalars
 from aibom.resolvers.tasks import PEFT_TASKS, formats_of, task_of
-from aibom.resolvers.weights import Counted, WeightFile, merge_sets, weight_sets
+from aibom.resolvers.weights import Counted, merge_sets, weight_sets
 
-_MAX_SCALARS = 500
 _MAX_TEXT = 500
 _MAX_LABELS = 5000
 _DEFAULT_LABEL = re.compile(r"LABEL_\d+$")
@@ -53,13 +52,6 @@ _VERSION_KEYS = {
     "transformers": "transformers_version", "peft": "peft_version", "diffusers": "_diffusers_version",
     "spacy": "spacy_version",
 }  # fmt: skip
-# llama.cpp's general.file_type, `enum llama_ftype` in include/llama.h.
-_FILE_TYPES: Mapping[int, str] = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
-    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
-    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
-    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE",
-}  # fmt: skip
 
 
 def sets_of(layout: Layout) -> tuple[Counted, ...]:
@@ -79,7 +71,7 @@ def sets_of(layout: Layout) -> tuple[Counted, ...]:
 
 def model_facts(repository: Repository, layout: Layout, sets: Sequence[Counted], card: ModelCard | None) -> ModelFacts:
     """Gather the facts. What a card declares stands before what a class name lets us conclude."""
-    gguf = _gguf_metadata(layout)
+    gguf = gguf_metadata(layout)
     config, path = layout.config, layout.marker.config_path or ""
     text_config = mapping(config.get("text_config"))
 
@@ -103,14 +95,14 @@ def model_facts(repository: Repository, layout: Layout, sets: Sequence[Counted],
         library_version=_library_version(repository, layout),
         parameters=_parameters(sets, config) or _sum_of_parts(layout),
         active_parameters=_active(sets, config, gguf),
-        context_length=from_config(*_CONTEXT_KEYS) or _gguf_int(gguf, ".context_length"),
-        vocabulary=from_config(*_VOCABULARY_KEYS) or _gguf_int(gguf, ".vocab_size"),
+        context_length=from_config(*_CONTEXT_KEYS) or gguf_int(gguf, ".context_length"),
+        vocabulary=from_config(*_VOCABULARY_KEYS) or gguf_int(gguf, ".vocab_size"),
         quantization=_quantization(layout, gguf),
         labels=tuple(_labels(config, path)),
         inputs=tuple(_concluded(item, task) for item in inputs),
         outputs=tuple(_concluded(item, task) for item in outputs),
         weight_sets=tuple(item.weights for item in sets),
-        config=dict(_scalars(config)) or _gguf_scalars(gguf),
+        config=dict(config_scalars(config)) or gguf_scalars(gguf),
     )
 
 
@@ -141,7 +133,7 @@ def _architecture(layout: Layout) -> Fact[str] | None:
             return None
 
 
-def _family(layout: Layout, gguf: tuple[WeightFile, Mapping[str, Scalar]] | None) -> Fact[str] | None:
+def _family(layout: Layout, gguf: Gguf | None) -> Fact[str] | None:
     config, path = layout.config, layout.marker.config_path
     if path and isinstance(name := config.get("model_type"), str) and name:
         return _declared(name, path, f"model_type: {name}")
@@ -220,9 +212,7 @@ def _sum_of_parts(layout: Layout) -> Fact[int] | None:
     return Fact(value=sum(known.values()), basis=Basis.COMPUTED, evidence=stated(layout.marker.path or "", statement))
 
 
-def _active(
-    sets: Sequence[Counted], config: Mapping[str, Any], gguf: tuple[WeightFile, Mapping[str, Scalar]] | None
-) -> Fact[int] | None:
+def _active(sets: Sequence[Counted], config: Mapping[str, Any], gguf: Gguf | None) -> Fact[int] | None:
     if gguf:
         config = {**config, **{key.rpartition(".")[2]: value for key, value in gguf[1].items() if "expert" in key}}
     for item in sets:
@@ -236,12 +226,12 @@ def _active(
     return None
 
 
-def _quantization(layout: Layout, gguf: tuple[WeightFile, Mapping[str, Scalar]] | None) -> Fact[str] | None:
+def _quantization(layout: Layout, gguf: Gguf | None) -> Fact[str] | None:
     if (packing := packing_of(layout.config)) and layout.marker.config_path:
         return _declared(describe(packing), layout.marker.config_path, f"quantization: {describe(packing)}")
     if gguf:
         kind = gguf[1].get("general.file_type")
-        if isinstance(kind, int) and (name := _FILE_TYPES.get(kind)) and name not in {"F32", "F16", "BF16"}:
+        if isinstance(kind, int) and (name := FILE_TYPES.get(kind)) and name not in {"F32", "F16", "BF16"}:
             return _declared(name, gguf[0].path, f"general.file_type: {kind}")
     return None
 
@@ -251,57 +241,3 @@ def _labels(config: Mapping[str, Any], path: str) -> Iterator[Fact[str]]:
     for key, label in list(mapping(config.get("id2label")).items())[:_MAX_LABELS]:
         if isinstance(label, str) and label.strip() and not _DEFAULT_LABEL.match(label):
             yield _declared(label.strip(), path, f"id2label.{key}"[:100])
-
-
-def _scalars(config: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
-    stack: list[tuple[str, Any]] = [("", config)]
-    left = _MAX_SCALARS
-    while stack and left:
-        prefix, block = stack.pop()
-        for key, value in block.items():
-            name = f"{prefix}{key}"
-            if key in {"id2label", "label2id"} or len(name) > 200:
-                continue
-            if isinstance(value, dict):
-                stack.append((f"{name}.", value))
-            elif (scalar := _scalar(value)) is not None and left:
-                left -= 1
-                yield name, scalar
-
-
-def _scalar(value: Any) -> Scalar | None:
-    match value:
-        case bool():
-            return value
-        case int():
-            return value if abs(value) < 2**63 else str(value)[:_MAX_TEXT]
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case str():
-            return value if len(value) <= _MAX_TEXT else None
-        case _:
-            return None
-
-
-def _gguf_metadata(layout: Layout) -> tuple[WeightFile, Mapping[str, Scalar]] | None:
-    for file in layout.files:
-        if file.format is Format.GGUF and "general.architecture" in file.inspection.metadata:
-            return file, file.inspection.metadata
-    return None
-
-
-def _gguf_int(gguf: tuple[WeightFile, Mapping[str, Scalar]] | None, suffix: str) -> Fact[int] | None:
-    if gguf is None:
-        return None
-    key = f"{gguf[1].get('general.architecture')}{suffix}"
-    value = gguf[1].get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53:
-        return Fact(value=value, basis=Basis.DECLARED, evidence=stated(gguf[0].path, f"{key} = {value}"))
-    return None
-
-
-def _gguf_scalars(gguf: tuple[WeightFile, Mapping[str, Scalar]] | None) -> dict[str, Scalar]:
-    if gguf is None:
-        return {}
-    scalars = {key: _scalar(value) for key, value in gguf[1].items() if not key.startswith("tokenizer.")}
-    return dict([(key, value) for key, value in scalars.items() if value is not None][:_MAX_SCALARS])

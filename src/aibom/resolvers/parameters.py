@@ -168,10 +168,10 @@ def _opaque(tensors: Sequence[Tensor], packing: Packing, packed: int) -> bool:
 
 def _group_bits(block: Mapping[str, Any]) -> int | None:
     """Bits of compressed-tensors, where all groups agree."""
-    found = {
-        mapping(mapping(group).get("weights")).get("num_bits") for group in mapping(block.get("config_groups")).values()
-    }
-    return next(iter(found)) if len(found) == 1 else None
+    groups = mapping(block.get("config_groups")).values()
+    bits = [mapping(mapping(group).get("weights")).get("num_bits") for group in groups]
+    found = {number for number in bits if isinstance(number, int)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _first_int(config: Mapping[str, Any], keys: Sequence[str]) -> int | None:

@@ -38,7 +38,7 @@ def check_weights(layout: Layout, sets: Sequence[Counted]) -> Iterator[Finding]:
     known = comparable(sets)
     for first, second in pairwise(known):
         one, two = first.count.parameters or 0, second.count.parameters or 0
-        if abs(one - two) > max(_TOLERANCE * max(one, two), _tied(layout.config)):
+        if abs(one - two) > _TOLERANCE * max(one, two) + _tied(layout.config):
             names = f"{first.weights.paths[0]} holds {one:,} parameters, {second.weights.paths[0]} {two:,}"
             yield Finding.of(PARAMETERS_MISMATCH, names, Location(path=second.weights.paths[0]))
     if known and layout.marker.config_path and packing_of(layout.config) is None:

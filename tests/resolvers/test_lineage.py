@@ -1,0 +1,243 @@
+"""Bases are found wherever tools and people name them, merged in the order of trust, and doubts are said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.resolvers.targets import repository, said, weights
+
+from aibom.components import Derivation, Inspection
+from aibom.findings import Severity
+from aibom.resolvers.layouts import find_models
+from aibom.resolvers.lineage import Lineage, resolve_lineage
+from aibom.resolvers.model_card import read_card
+from aibom.resolvers.model_facts import model_facts, sets_of
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+AB = "https://huggingface.co/a/b"
+CD = "https://huggingface.co/c/d"
+GGUF = {"general.architecture": "llama"}
+
+
+def lineage(files: dict[str, str], *more: Inspection, identity: str | None = None) -> Lineage:
+    target = repository(files, more)
+    (layout,) = find_models(target)
+    card = read_card(target).card
+    return resolve_lineage(target, layout, card, model_facts(target, layout, sets_of(layout), card), identity)
+
+
+def bases(found: Lineage) -> list[tuple[str, str, str | None]]:
+    return [(base.name.id, base.derivation.value, base.name.revision) for base in found.bases]
+
+
+def card(**fields: object) -> dict[str, str]:
+    return {"README.md": "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items()) + "---\n"}
+
+
+def config(**fields: object) -> dict[str, str]:
+    return {"config.json": json.dumps({"model_type": "llama", **fields})}
+
+
+def adapter(**fields: object) -> dict[str, str]:
+    return {"adapter_config.json": json.dumps({"peft_type": "LORA", **fields}, indent=1)}
+
+
+def test_nothing_said_is_no_base() -> None:
+    """Without a statement there is no base and no doubt."""
+    found = lineage(config())
+    assert ((), ()) == (found.bases, found.findings)
+
+
+def test_a_card_names_its_base() -> None:
+    """The card's base is a fine-tune unless something else is said, with its line as evidence."""
+    found = lineage(card(license="mit", base_model="a/b"))
+    assert [("a/b", "finetune", None)] == bases(found)
+    (evidence,) = found.bases[0].evidence
+    assert str(evidence.location) == "README.md:3"
+    assert [("base-unpinned", "low")] == said(found.findings)
+
+
+@pytest.mark.parametrize(
+    ("relation", "derivation"),
+    [
+        ("finetune", "finetune"),
+        ("adapter", "adapter"),
+        ("merge", "merge"),
+        ("Quantized", "quantized"),
+        ("odd", "finetune"),
+    ],
+)
+def test_a_stated_relation_decides(relation: str, derivation: str) -> None:
+    """`base_model_relation` says how; an unknown word does not."""
+    assert derivation == bases(lineage(card(base_model="a/b", base_model_relation=relation)))[0][1]
+
+
+def test_relations_are_concluded_from_what_the_files_are() -> None:
+    """Several bases or a tag are a merge, a packed configuration or a name is a quantisation."""
+    packed = config(quantization_config={"quant_method": "gptq", "bits": 4})
+    assert bases(lineage({**card(base_model="a/b"), **packed}))[0][1] == "quantized"
+    assert [base[1] for base in bases(lineage(card(base_model=["a/b", "c/d"])))] == ["merge", "merge"]
+    assert bases(lineage(card(base_model="a/b", tags=["mergekit"])))[0][1] == "merge"
+    assert bases(lineage(card(base_model="a/b"), identity="x/b-GGUF"))[0][1] == "quantized"
+
+
+def test_an_adapter_names_base_and_revision() -> None:
+    """The adapter's configuration names the base it runs on, and the revision."""
+    found = lineage(adapter(base_model_name_or_path="a/b", revision=SHA))
+    assert [("a/b", "adapter", SHA)] == bases(found)
+    assert () == found.findings
+    loose = lineage(adapter(base_model_name_or_path="a/b", revision="v1"))
+    assert [("base-unpinned", "medium")] == said(loose.findings)
+    assert "'v1' can move" in loose.findings[0].message
+
+
+def test_a_cache_path_names_the_commit() -> None:
+    """A path into the hub's cache says which repository and commit it was."""
+    path = f"/root/.cache/huggingface/hub/models--a--b/snapshots/{SHA}"
+    assert [("a/b", "adapter", SHA)] == bases(lineage(adapter(base_model_name_or_path=path, revision="main")))
+
+
+def test_tool_and_card_are_merged() -> None:
+    """What a tool and the card say of one base becomes one base with both places."""
+    found = lineage({**adapter(base_model_name_or_path="A/b", revision=SHA), **card(base_model="a/B")})
+    assert 1 == len(found.bases)
+    assert 2 == len(found.bases[0].evidence)
+    assert [] == said(found.findings)
+
+
+def test_tool_and_card_that_differ_are_a_contradiction() -> None:
+    """Another model in the card than in the adapter's configuration is a finding."""
+    found = lineage({**adapter(base_model_name_or_path="a/llama", revision=SHA), **card(base_model="c/qwen")})
+    assert ("lineage-contradiction", "medium") in said(found.findings)
+
+
+@pytest.mark.parametrize("other", ["unsloth/llama-bnb-4bit", "copy/Llama", "x/llama-GGUF"])
+def test_a_copy_in_another_form_is_no_contradiction(other: str) -> None:
+    """The same model under another owner, or stored in fewer bits, is not another model."""
+    found = lineage({**adapter(base_model_name_or_path=other, revision=SHA), **card(base_model=f"a/llama@{SHA}")})
+    assert [] == said(found.findings)
+
+
+def test_an_adapter_that_calls_itself_otherwise_is_doubted() -> None:
+    """A card that calls an adapter a fine-tune contradicts its files."""
+    found = lineage({**adapter(base_model_name_or_path="a/b", revision=SHA), **card(base_model_relation="finetune")})
+    assert [("lineage-contradiction", "low")] == said(found.findings)
+
+
+def test_a_model_is_not_its_own_base() -> None:
+    """A repository that names itself is left out, with a note."""
+    found = lineage(card(base_model=["acme/chat", f"a/b@{SHA}"]), identity="Acme/Chat")
+    assert [("a/b", "finetune", SHA)] == bases(found)
+    assert [("lineage-contradiction", "info")] == said(found.findings)
+
+
+def test_a_local_path_leaks_nothing_and_is_unresolved() -> None:
+    """A base by a path keeps the last part of the path, and is a finding."""
+    found = lineage(adapter(base_model_name_or_path="/home/alice/private/llama-ft"))
+    assert [("llama-ft", "adapter", None)] == bases(found)
+    assert [("base-unresolved", "low")] == said(found.findings)
+    assert "alice" not in repr(found)
+
+
+def test_a_named_base_goes_before_a_path() -> None:
+    """Where the card names what the tool only knows by a path, the name counts."""
+    found = lineage({**adapter(base_model_name_or_path="./base"), **card(base_model=f"a/b@{SHA}")})
+    assert [("a/b", "adapter", SHA)] == bases(found)
+
+
+MERGE = """
+merge_method: slerp
+base_model: a/base
+models:
+  - model: b/one
+  - model: {model: {path: c/two, revision: main}}
+  - model: {path: d/three}
+  - 5
+slices:
+  - sources:
+      - model: e/four+f/lora
+modules:
+  decoder:
+    slices:
+      - sources: [{model: g/five}]
+"""
+
+
+def test_a_merge_recipe_names_every_parent() -> None:
+    """All models of a mergekit recipe are parents, also those in slices, modules and applied adapters."""
+    found = lineage({"mergekit_config.yml": MERGE, **config()})
+    expected = ["a/base", "b/one", "c/two@main", "d/three", "e/four", "f/lora", "g/five"]
+    assert expected == sorted(name + (f"@{revision}" if revision else "") for name, _, revision in bases(found))
+    assert {base.derivation for base in found.bases} == {Derivation.MERGE}
+
+
+def test_a_mixture_recipe_names_its_experts() -> None:
+    """mergekit's mixtures name base and experts."""
+    text = "base_model: a/b\nexperts:\n  - source_model: c/d\n"
+    assert {"a/b", "c/d"} == {base[0] for base in bases(lineage({"mergekit_moe_config.yml": text, **config()}))}
+
+
+def test_a_broken_recipe_is_no_recipe() -> None:
+    """A recipe that is no YAML names nothing."""
+    assert () == lineage({"mergekit_config.yml": "[", **config()}).bases
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"general.base_model.0.repo_url": AB, "general.file_type": 15}, [("a/b", "quantized")]),
+        ({"general.base_model.0.repo_url": AB, "general.file_type": 1}, [("a/b", "converted")]),
+        ({"general.base_model.0.organization": "Meta Llama", "general.base_model.0.name": "Llama 3.1 8B"},
+         [("Meta-Llama/Llama-3.1-8B", "quantized")]),
+        ({"general.source.huggingface.repository": "a/ft", "general.base_model.0.repo_url": CD,
+          "general.file_type": 2}, [("a/ft", "quantized"), ("c/d", "unknown")]),
+        ({"general.base_model.0.repo_url": AB,
+          "general.base_model.1.repo_url": CD}, [("a/b", "merge"), ("c/d", "merge")]),
+        ({"general.base_model.count": 10**9, "general.base_model.99999.name": "x"}, []),
+        ({"general.base_model.x.name": "y"}, []),
+        ({"general.base_model.0.name": "gpt2"}, [("gpt2", "quantized")]),
+        ({"general.base_model.0.version": "1"}, []),
+    ],
+)  # fmt: skip
+def test_gguf_names_source_and_bases(metadata: dict[str, str | int], expected: list[tuple[str, str]]) -> None:
+    """GGUF keys name the source and the bases; a declared count is not believed."""
+    found = lineage({}, weights("m.gguf", {"a": (2,)}, metadata={**GGUF, **metadata}))
+    assert expected == [(name, how) for name, how, _ in bases(found)]
+
+
+def test_a_gguf_without_metadata_says_nothing() -> None:
+    """Raw tensors in a GGUF file name nothing."""
+    assert () == lineage({}, weights("m.gguf", {"a": (2,)}, metadata={"general.base_model.0.name": "a"})).bases
+
+
+def test_a_modelfile_names_base_and_adapter() -> None:
+    """Ollama's FROM and ADAPTER are bases, files beside it are not."""
+    text = "# x\nFROM llama3.2:1b\nADAPTER acme/lora\nFROM ./model.gguf\nFROM hf.co/a/b\nPARAMETER x 1\n"
+    found = lineage({"Modelfile": text, **config()})
+    assert {("llama3.2", "finetune"), ("acme/lora", "adapter"), ("a/b", "finetune")} == {
+        (name, how) for name, how, _ in bases(found)
+    }
+
+
+def test_hints_count_only_where_nothing_is_stated() -> None:
+    """A name in the configuration, or from a trainer, is a hint, marked so and without doubts of its own."""
+    found = lineage(config(_name_or_path="a/b"))
+    assert ([("a/b", "finetune", None)], True, ()) == (bases(found), found.bases[0].inferred, found.findings)
+    assert [("c/d", "finetune", None)] == bases(lineage({**config(_name_or_path="a/b"), **card(base_model="c/d")}))
+    assert () == lineage(config(_name_or_path="/data/models/x")).bases
+    assert () == lineage(config(_name_or_path="acme/chat"), identity="acme/chat").bases
+
+
+def test_trainers_leave_hints_in_weights() -> None:
+    """What LoRA trainers write into safetensors metadata is a hint."""
+    metadata = {"ss_base_model_version": "sdxl_base_v1-0", "ss_sd_model_name": "a/b"}
+    found = lineage({}, weights("lora.safetensors", {"a": (2,)}, metadata=metadata))
+    assert {"stabilityai/stable-diffusion-xl-base-1.0", "a/b"} == {base.name.id for base in found.bases}
+    assert all(base.inferred for base in found.bases)
+
+
+def test_derivations_have_severities_by_use() -> None:
+    """An adapter's base is fetched at load: unpinned it weighs more than history."""
+    found = lineage(adapter(base_model_name_or_path="a/b"))
+    assert (Derivation.ADAPTER, Severity.MEDIUM) == (found.bases[0].derivation, found.findings[0].severity)
