@@ -21,7 +21,6 @@ from aibom.inspectors import (
     INSPECTORS,
     coreml_models,
     hdf5_files,
-    json_files,
     keras_files,
     tensorflow_models,
     triton_configs,
@@ -38,7 +37,6 @@ TABLE: Mapping[Format, Inspector] = {
     Format.TF_KERAS_METADATA: tensorflow_models.inspect_keras_metadata,
     Format.COREML_MANIFEST: coreml_models.inspect_manifest,
     Format.TRITON_CONFIG: triton_configs.inspect,
-    Format.JSON: json_files.inspect,
 }
 
 
@@ -79,7 +77,6 @@ _ORDINARY = [
     (Format.XGBOOST_UBJ, REAL / "xgboost/model.ubj"),
     (Format.LIGHTGBM_TEXT, REAL / "lightgbm/model.txt"),
     (Format.FLAX_MSGPACK, REAL / "flax/flax_model.msgpack"),
-    *((Format.JSON, path) for path in sorted(REAL.glob("transformers/*/*.json"))),
 ]
 
 

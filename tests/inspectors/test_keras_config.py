@@ -10,11 +10,15 @@ from fixtures.hostile_graphs import keras_archive, keras_config, marshalled
 from tests.inspectors.graph_helpers import look, messages, rules
 
 from aibom.errors import LimitExceeded, MalformedFile
-from aibom.files import Coverage
+from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Severity
-from aibom.inspectors import json_files, keras_files
+from aibom.inspectors import keras_files
+from aibom.inspectors.foreign_json import parse_json, read_json
+from aibom.inspectors.keras_config import judge_document
 from aibom.inspectors.keras_objects import judge_object
+from aibom.inspectors.observations import Observations
 from aibom.limits import Limits
+from aibom.sources.bytesource import MemorySource
 
 REAL = Path(__file__).parents[2] / "fixtures" / "real" / "keras"
 
@@ -127,21 +131,30 @@ def test_architecture_files() -> None:
         look(keras_files.inspect_architecture, bytes(200), limits=Limits(json_bytes=100))
 
 
-def test_json_of_any_name() -> None:
-    """A Keras configuration is judged in any JSON file; other JSON is not taken for one."""
+def test_documents_of_any_name() -> None:
+    """A parsed document is judged if it describes a Keras object, and left alone if it does not."""
     sharp = keras_config({"class_name": "function", "config": "system", "module": "os"})
-    assert ["keras-unsafe-config"] == rules(look(json_files.inspect, json.dumps(sharp).encode()))
-    escaped = json.dumps(sharp).replace("class_name", "\\u0063lass_name")
-    assert ["keras-unsafe-config"] == rules(look(json_files.inspect, escaped.encode()))
-    assert [] == rules(look(json_files.inspect, json.dumps([sharp]).encode()))
-    assert [] == rules(look(json_files.inspect, b'{"a": 1}'))
-    with pytest.raises(LimitExceeded):
-        look(json_files.inspect, bytes(200), limits=Limits(json_bytes=100))
-    with pytest.raises(LimitExceeded):
-        look(json_files.inspect, b'{"class_name":' + b"[" * 200)
+    for document, expected in ((sharp, ["keras-unsafe-config"]), ([sharp], []), ({"class_name": "X"}, [])):
+        file = RepoFile(path="x.json", size=1, format=Format.JSON, role=Role.CONFIG)
+        seen = Observations(file, Limits())
+        judge_document(seen, document, safe_mode=True)
+        assert expected == rules(seen.inspection())
+
+
+def test_escaped_keys_are_the_same_keys() -> None:
+    """A key that is spelled with escapes is judged like any other."""
+    text = json.dumps(keras_config({"class_name": "function", "config": "system", "module": "os"}))
+    raw = text.replace("class_name", "\\u0063lass_name").encode()
+    assert ["keras-unsafe-config"] == rules(look(keras_files.inspect_architecture, raw))
 
 
 def test_numbers_of_many_digits_are_refused() -> None:
-    """A number that Python refuses to convert is malformed JSON."""
+    """A number that Python refuses to convert is malformed JSON; a deep document is beyond the limit."""
     with pytest.raises(MalformedFile, match="not JSON"):
-        look(json_files.inspect, b'{"class_name": ' + b"9" * 5000 + b"}")
+        parse_json("9" * 5000, Limits())
+    with pytest.raises(LimitExceeded, match="deeper"):
+        parse_json("[" * 200, Limits())
+    with pytest.raises(LimitExceeded, match="characters"):
+        parse_json("[" * 200, Limits(json_bytes=100))
+    with pytest.raises(LimitExceeded, match="bytes"):
+        read_json(MemorySource(bytes(200)), Limits(json_bytes=100))

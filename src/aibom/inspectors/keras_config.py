@@ -18,7 +18,6 @@ from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.protocol import MALFORMED_FILE
 from aibom.inspectors.tensorflow_ops import judge_operation
 
-_NODES = 2_000_000
 _CODE_BYTES = 1 << 20
 # Strings in marshalled code: a one-byte length (short ASCII) or a four-byte one. The high bit marks a back reference.
 _MARSHALLED = re.compile(rb"[zZ\xda\xfa](.)|[aAuts\xe1\xc1\xf5\xf4\xf3](...)\x00", re.DOTALL)
@@ -83,6 +82,13 @@ def judge_text(
         seen.fault(fault, members=members)
         return None
     return config
+
+
+def judge_document(seen: Observations, document: Any, *, safe_mode: bool) -> None:
+    """Judge a parsed document if it describes a Keras object, as a file of any name may."""
+    match document:
+        case {"class_name": _, "config": _}:
+            _Judge(seen, safe_mode=safe_mode, members=(), offset=None).walk(document)
 
 
 class _Judge:
