@@ -13,12 +13,11 @@ from aibom.attest.listing import BomListing, read_listing
 from aibom.errors import DataError, FileFault, UsageError
 from aibom.integrity.bundles import BUNDLE_TYPE
 from aibom.integrity.dsse import IN_TOTO, pae
-from aibom.integrity.keys import hint_of
+from aibom.integrity.keys import CURVES, hint_of
 from aibom.integrity.statements import STATEMENT
 from aibom.limits import Limits
 
 PREDICATE_TYPE = "https://cyclonedx.org/bom"
-_HASHES = {256: "SHA256", 384: "SHA384", 521: "SHA512"}
 
 
 def sign_bom(bom: bytes, key_pem: bytes, *, password: bytes | None = None, chain_pem: bytes | None = None) -> bytes:
@@ -96,7 +95,7 @@ def _private_key(pem: bytes, password: bytes | None) -> Any:
         raise UsageError("the private key is encrypted", hint="set AIBOM_KEY_PASSWORD") from fault
     except (ValueError, UnsupportedAlgorithm) as fault:
         raise UsageError(f"the private key can't be read: {fault}", hint="give a PEM file and its password") from fault
-    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size in _HASHES:
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in CURVES:
         return key
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key
@@ -111,7 +110,7 @@ def _sign(key: Any, message: bytes) -> bytes:
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(message, ec.ECDSA(getattr(hashes, _HASHES[key.curve.key_size])()))
+        return key.sign(message, ec.ECDSA(getattr(hashes, CURVES[key.curve.name])()))
     signature: bytes = key.sign(message)
     return signature
 

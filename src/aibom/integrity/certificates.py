@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aibom.errors import MalformedFile
+from aibom.integrity.keys import CURVES
 from aibom.settings import Material
 
 
@@ -114,8 +115,11 @@ def _key(certificate: Any) -> Any:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as fault:
         raise MalformedFile("the certificate's key can't be read") from fault
-    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
-        raise MalformedFile("the certificate's key is neither ECDSA nor Ed25519, the kinds that model signatures use")
+    known = key.curve.name in CURVES if isinstance(key, ec.EllipticCurvePublicKey) else False
+    if not known and not isinstance(key, ed25519.Ed25519PublicKey):
+        raise MalformedFile(
+            "the certificate's key is neither ECDSA on a NIST curve nor Ed25519, which model signatures use"
+        )
     return key
 
 

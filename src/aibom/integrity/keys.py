@@ -20,6 +20,10 @@ _COMMENT = b"untrusted comment:"
 _PGP_PACKETS = frozenset({0x98, 0x99, 0x9A, 0x9B, 0xC6})
 
 
+CURVES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}
+"""Curve to the hash that goes with it (Sigstore's registry of algorithms); others sign no models."""
+
+
 class KeyKind(StrEnum):
     """What a trusted key can check."""
 
@@ -82,7 +86,7 @@ def _pem(name: str, content: bytes) -> TrustedKey:
     except (ValueError, UnsupportedAlgorithm) as fault:
         raise MalformedFile(f"is no readable public key: {fault}") from fault
     if isinstance(key, ec.EllipticCurvePublicKey):
-        if key.curve.key_size not in _CURVES:
+        if key.curve.name not in CURVES:
             raise MalformedFile(f"is on the curve {key.curve.name}; P-256, P-384 and P-521 are known")
     elif not isinstance(key, ed25519.Ed25519PublicKey):
         raise MalformedFile("is neither ECDSA nor Ed25519, the kinds that model signatures use")
@@ -111,10 +115,6 @@ def hint_of(key: Any) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-_CURVES = {256: "SHA256", 384: "SHA384", 521: "SHA512"}
-"""Size of a curve to the hash that goes with it (Sigstore's registry of algorithms)."""
-
-
 def holds(key: Any, signature: bytes, message: bytes, *, hash_name: str | None = None) -> bool:
     """Say whether `signature` was made over `message` by the owner of `key`.
 
@@ -126,7 +126,7 @@ def holds(key: Any, signature: bytes, message: bytes, *, hash_name: str | None =
 
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
-            algorithm = getattr(hashes, hash_name or _CURVES[key.curve.key_size])()
+            algorithm = getattr(hashes, hash_name or CURVES[key.curve.name])()
             key.verify(signature, message, ec.ECDSA(algorithm))
         elif isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, message)

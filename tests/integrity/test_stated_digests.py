@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fakes import MemoryRepo
+from tests.integrity.forge import KEY, NOW, SETTINGS, TRUST, bundle, check, encoded, material, pem, resources, statement
+
+from aibom.components import Inspection, SignatureStatus
+from aibom.digests import FileDigests
+from aibom.errors import MalformedFile
+from aibom.files import Coverage, Digest, Format, RepoFile, Role
+from aibom.integrity.certificates import read_authorities
+from aibom.integrity.detached import find_c2pa
+from aibom.integrity.keys import KeyKind, read_key
+from aibom.integrity.lfs import find_content
+from aibom.limits import Limits
+from aibom.pipeline import scan
+
+WEIGHTS = b"\x10\0\0\0\0\0\0\0{}              "
+SHA = hashlib.sha256(WEIGHTS).hexdigest()
+
+
+def declared(algorithm: str, value: str) -> tuple[Digest, ...]:
+    return (Digest(algorithm=algorithm, value=value, basis="declared", source="hub"),)
+
+
+def test_declared_digests_are_compared_with_computed_ones() -> None:
+    """What the hub declares holds, or the file is another: SHA-256 and git blob ids alike."""
+    git = hashlib.sha1(b"blob %d\0" % len(WEIGHTS) + WEIGHTS, usedforsecurity=False).hexdigest()
+    good = MemoryRepo(
+        {"a": WEIGHTS, "b": WEIGHTS}, declared={"a": declared("sha256", SHA.upper()), "b": declared("git-sha1", git)}
+    )
+    found = check(good).one("declared-digest")
+    assert (SignatureStatus.CHECKSUM_OK, ("a", "b")) == (found.status, found.covered)
+    bad = MemoryRepo({"a": WEIGHTS, "b": b"x"}, declared=dict.fromkeys("ab", declared("sha256", SHA)))
+    checked = check(bad)
+    assert {("hash-mismatch", "b")} == checked.grave
+    assert (SignatureStatus.MISMATCH, ("b",)) == (
+        checked.one("declared-digest").status,
+        checked.one("declared-digest").uncovered,
+    )
+    assert () == check(MemoryRepo({"a": b""}, declared={"a": declared("xet", "1")})).verifications
+
+
+# --- checksum files ---------------------------------------------------------------------------------------------------
+
+LINES = {
+    "gnu": f"{SHA}  model.bin\n",
+    "gnu, binary": f"{SHA} *model.bin\n",
+    "gnu, upper case": f"{SHA.upper()}  ./model.bin\n",
+    "bsd": f"SHA256 (model.bin) = {SHA}\n",
+    "with a comment": f"# made yesterday\n\n{SHA}  model.bin\n",
+}
+
+
+@pytest.mark.parametrize("text", LINES.values(), ids=LINES.keys())
+def test_lists_of_checksums_are_compared(text: str) -> None:
+    """Every usual style is read; a match is a checksum, never a signature."""
+    files = {"model.bin": WEIGHTS, "SHA256SUMS": text.encode()}
+    found = check(files).one("checksum-file")
+    assert (SignatureStatus.CHECKSUM_OK, ("model.bin",)) == (found.status, found.covered)
+    assert {("hash-mismatch", "model.bin")} == check({**files, "model.bin": b"x"}).grave
+
+
+@pytest.mark.parametrize("name", ["model.bin.sha256", "model.bin.sha256sum"])
+def test_a_lone_digest_speaks_of_the_file_that_it_is_named_after(name: str) -> None:
+    """`model.bin.sha256` may hold nothing but the digest."""
+    assert ("model.bin",) == check({"model.bin": WEIGHTS, name: SHA.encode()}).one("checksum-file").covered
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing here",
+        f"{SHA}  ../model.bin\n",
+        f"{SHA}  /model.bin\n",
+        f"{'0' * 70}  model.bin\n",
+        f"SHA512 (model.bin) = {SHA}\n",
+        "",
+    ],
+)
+def test_lines_that_say_nothing_about_the_target_are_passed_over(text: str) -> None:
+    """Paths that climb, digests of another length and prose are no statements about these files."""
+    checked = check({"model.bin": WEIGHTS, "checksums.txt": text.encode()})
+    assert () == checked.findings
+    assert () == tuple(path for item in checked.verifications for path in item.covered)
+
+
+def test_files_that_were_not_downloaded_are_no_fault() -> None:
+    """A publisher's list often names more than one has fetched."""
+    checked = check({"SHA256SUMS": f"{SHA}  other.bin\n".encode()})
+    assert () == checked.findings
+    assert "not in the target" in checked.one("checksum-file").evidence[-1].statement
+
+
+def test_a_list_beyond_the_limits_is_an_error() -> None:
+    """It is not read, and that is said."""
+    short = replace(SETTINGS, limits=Limits(json_bytes=10))
+    assert SignatureStatus.ERROR is check({"SHA256SUMS": f"{SHA}  a\n".encode()}, short).one("checksum-file").status
+
+
+def test_digests_in_a_card_are_compared_with_care() -> None:
+    """One name and one digest on a line count; the finding is medium, as prose may speak of another revision."""
+    card = f"# Model\n\n| model.bin | `{SHA}` |\n| config.json | {'0' * 64} {'1' * 64} |\n"
+    files = {"README.md": card.encode(), "model.bin": WEIGHTS, "config.json": b"{}"}
+    found = check(files).one("card-digest")
+    assert ("model.bin",) == found.covered
+    changed = check({**files, "model.bin": b"x"})
+    assert ["medium"] == [finding.severity.value for finding in changed.findings]
+    twice = card + f"model.bin was {'0' * 64} before\n"
+    assert () == check({**files, "README.md": twice.encode()}).verifications
+
+
+# --- pointers and claims in metadata ----------------------------------------------------------------------------------
+
+
+def test_a_pointer_whose_content_stands_elsewhere_is_matched() -> None:
+    """The oid and the size both have to fit."""
+    file = RepoFile(path="a.bin", size=130, format=Format.LFS_POINTER, role=Role.WEIGHTS)
+    pointer = Inspection(file=file, coverage=Coverage.NONE, metadata={"oid": f"sha256:{SHA}", "size": len(WEIGHTS)})
+    digested = {"b.bin": FileDigests(path="b.bin", size=len(WEIGHTS), digests=(Digest(algorithm="sha256", value=SHA),))}
+    (found,) = find_content((pointer,), digested)
+    assert ("b.bin",) == found.covered
+    other = replace(pointer, metadata={"oid": f"sha256:{SHA}", "size": 1})
+    assert [] == list(find_content((other,), digested))
+    assert [] == list(find_content((), digested))
+
+
+def test_c2pa_manifests_are_recorded_as_present() -> None:
+    """A claim in a model's metadata is named and not believed."""
+    file = RepoFile(path="m.onnx", size=1, format=Format.ONNX, role=Role.WEIGHTS)
+    item = Inspection(file=file, coverage=Coverage.COMPLETE, metadata={"metadata.c2pa:manifest": "AAAA", "x": 1})
+    (found,) = find_c2pa((item, replace(item, metadata={})))
+    assert SignatureStatus.PRESENT_UNVERIFIED is found.status
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no public key"),
+        (b"garbage", "no public key"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "private key"),
+        (b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAAA", "private key"),
+        (b"untrusted comment: minisign encrypted secret key\nAAAA", "private key"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "--ca"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "no readable"),
+        (b"untrusted comment: key", "no Ed25519"),
+        (b"untrusted comment: key\n!!!!", "not base64"),
+        (b"untrusted comment: key\nQUFBQQ==", "no Ed25519"),
+        (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n!!!\n-----END", "armour"),
+    ],
+)
+def test_what_is_no_public_key_is_refused(content: bytes, message: str) -> None:
+    """Each wrong kind of file has its own words, a private key first of all."""
+    with pytest.raises(MalformedFile, match=message):
+        read_key(material(content))
+
+
+def test_keys_of_kinds_that_sign_no_models_are_refused() -> None:
+    """RSA keys and other curves are told apart from broken files."""
+    public = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    raw = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(MalformedFile, match="neither ECDSA nor Ed25519"):
+        read_key(material(raw))
+    with pytest.raises(MalformedFile, match="curve"):
+        read_key(material(pem(ec.generate_private_key(ec.SECP256K1()))))
+    assert KeyKind.PEM is read_key(material(b"\n" + pem(KEY))).kind
+
+
+def test_an_authority_file_holds_certificates() -> None:
+    """Anything else is refused before a scan begins."""
+    with pytest.raises(MalformedFile, match="no certificate"):
+        read_authorities((material(b"garbage", "ca.pem"),))
+
+
+# --- the whole scan ---------------------------------------------------------------------------------------------------
+
+
+def test_a_report_names_keys_and_does_not_carry_them() -> None:
+    """Name and digest of what was trusted are in the settings, the content is not."""
+    report = scan(MemoryRepo({"a.txt": b"a"}), replace(SETTINGS, trust=TRUST), created=NOW)
+    (key,) = report.settings.trust.keys
+    assert (b"", TRUST.keys[0].sha256, "release.pub") == (key.content, key.sha256, key.name)
+
+
+BASE = bundle(statement(resources({"a.txt": b"a"})))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+PATHS = st.sampled_from([
+    ("mediaType",), ("verificationMaterial",), ("verificationMaterial", "publicKey"),
+    ("verificationMaterial", "publicKey", "hint"), ("verificationMaterial", "x509CertificateChain"),
+    ("verificationMaterial", "certificate"), ("verificationMaterial", "tlogEntries"), ("dsseEnvelope",),
+    ("dsseEnvelope", "payload"), ("dsseEnvelope", "payloadType"), ("dsseEnvelope", "signatures"),
+    ("messageSignature",), ("messageSignature", "messageDigest"),
+])  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(path=PATHS, value=JSON)
+def test_no_value_anywhere_in_a_bundle_escapes(path: tuple[str, ...], value: object) -> None:
+    """Whatever stands in a field, the outcome is a status, never an exception, and never `verified` by accident."""
+    altered = json.loads(encoded(BASE))
+    place = altered
+    for part in path[:-1]:
+        place = place.setdefault(part, {})
+    place[path[-1]] = value
+    checked = check({"a.txt": b"a", "model.sigstore.json": json.dumps(altered).encode()}, trust=TRUST)
+    if checked.verifications and checked.verifications[0].status is SignatureStatus.VERIFIED:
+        # A log entry, a hint that is no digest, or nothing at all was altered: none of it is signed or believed.
+        assert path[0] == "verificationMaterial" or altered == json.loads(encoded(BASE))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    field=st.sampled_from(["_type", "subject", "predicateType", "predicate", "resources", "serialization"]), value=JSON
+)
+def test_no_value_anywhere_in_a_signed_statement_escapes(field: str, value: object) -> None:
+    """What a trusted key signed may still be anything."""
+    content = statement(resources({"a.txt": b"a"}))
+    (content if field in content else content["predicate"])[field] = value
+    try:
+        raw = encoded(bundle(content))
+    except ValueError:
+        return
+    checked = check({"a.txt": b"a", "model.sigstore.json": raw}, trust=TRUST)
+    assert checked.verifications
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300))
+def test_no_bytes_in_a_signature_file_escape(raw: bytes) -> None:
+    """Any bytes under any name of a signature give a result."""
+    for name in ("a.txt.sig", "a.txt.minisig", "SHA256SUMS", "a.txt.sigstore.json", "a.txt.sha256"):
+        check({"a.txt": b"a", name: raw}, trust=TRUST)
