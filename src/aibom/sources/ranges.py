@@ -19,6 +19,11 @@ KIB = 1024
 FIRST_WINDOW = 64 * KIB
 LARGEST_WINDOW = 8 * KIB * KIB
 DEPENDENT_REQUESTS = 64
+# A request that waits for the one before costs as much as streaming this many bytes: 50 ms at 1 Gbit/s. A reader that
+# hops forwards by less than that, again and again, is better served by a stream. Assumed rather than measured, so that
+# the same target is read in the same way everywhere.
+_BYTES_PER_REQUEST = 6 * KIB * KIB
+_HOPS = 8
 # A stream that is read forwards keeps this much behind the reader, for the small steps back that readers make.
 _STREAM_TAIL = 1024 * KIB
 
@@ -121,6 +126,8 @@ class RangeSource:
         self._window = FIRST_WINDOW
         self._next = 0
         self._requests = 0
+        self._hops = 0
+        self._hopped_from = 0
         self._stream: _Stream | None = None
         self._whole: _Stream | None = None
         self._lock = Lock()
@@ -162,7 +169,8 @@ class RangeSource:
         # A reader that goes on where the last read ended will want more of the same; one that jumps may not.
         self._window = min(self._window * 2, LARGEST_WINDOW) if start == self._next and self._requests else FIRST_WINDOW
         want = min(max(end - start, self._window), self.size - start)
-        if self._requests >= DEPENDENT_REQUESTS and self.size - start <= self._stream_budget:
+        self._count_hop(start)
+        if (self._requests >= DEPENDENT_REQUESTS or self._hops_short()) and self.size - start <= self._stream_budget:
             self._scan_budget.stream(self.size - start)
             self._stream_budget -= self.size - start
             self._stream = _Stream(self._remote.stream(start), start)
@@ -177,6 +185,17 @@ class RangeSource:
         self._requests += 1
         self._next = start + want
         self._cache.put(start, data)
+
+    def _count_hop(self, start: int) -> None:
+        if start < self._next:
+            self._hops = 0
+        elif start > self._next:
+            self._hops += 1
+        if self._hops <= 1:
+            self._hopped_from = start
+
+    def _hops_short(self) -> bool:
+        return self._hops > _HOPS and self._next - self._hopped_from < (self._hops - 1) * _BYTES_PER_REQUEST
 
     def close(self) -> None:
         """Keep what was read: the next reader of this path is served from it."""
