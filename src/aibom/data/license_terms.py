@@ -127,13 +127,13 @@ def _is_yes(cell: str) -> bool:
 
 def _grants(row: License) -> Iterator[Term]:
     if not row.commercial_use.startswith("no"):
-        yield Term(kind=Kind.GRANT, about=About.USE, reach=(_D,), text=f"use, commercial use: {row.commercial_use}")
+        yield Term(kind=Kind.GRANT, about=About.USE, reach=(_D,), text=f"commercial use: {row.commercial_use}")
     else:
-        yield Term(kind=Kind.GRANT, about=About.USE, reach=(_D,), text="use for other than commercial ends")
+        yield Term(kind=Kind.GRANT, about=About.USE, reach=(_D,), text="for other than commercial ends")
     if row.modification == "yes":
-        yield Term(kind=Kind.GRANT, about=About.MODIFY, reach=(_D,), text="modify")
+        yield Term(kind=Kind.GRANT, about=About.MODIFY, reach=(_D,), text=row.modification)
     if _is_yes(row.redistribution) or row.redistribution.startswith("only inside"):
-        yield Term(kind=Kind.GRANT, about=About.DISTRIBUTE, reach=(_D,), text=f"distribute: {row.redistribution}")
+        yield Term(kind=Kind.GRANT, about=About.DISTRIBUTE, reach=(_D,), text=row.redistribution)
 
 
 def _prohibitions(row: License) -> Iterator[Term]:

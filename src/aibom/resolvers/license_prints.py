@@ -1,7 +1,7 @@
 """Fingerprints of license texts: how a text becomes one, and the prints that ship with the tool.
 
-A print holds one byte a word (a hash, so no text can be read back) and a sketch: the smallest hashes of its windows
-of six words. The sketch finds candidates, the bytes tell exactly which words differ.
+A print holds two bytes a word (a hash, so no text can be read back) and a sketch: the smallest hashes of its windows
+of six words. The sketch finds candidates, the codes tell exactly which words differ.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from zlib import crc32
 
 from aibom.errors import DataError
 
 FILE = "license_sketches.bin"
 WINDOW = 6
+CODE = 2  # bytes a word: with one, an added word now and then looks like the one that follows it
 SKETCH = 64
 MAX_WORDS = 20_000
 _MAGIC = b"aibomls1"
@@ -32,9 +34,6 @@ _COPYRIGHT_LINE = re.compile(
     r"\(c\)\W*(?:\d|copyright)|©|all rights reserved\W*$|spdx-license-identifier)"
 )
 _WORD = re.compile(r"[^\W_]+")
-# Odd 64-bit constant of Knuth's multiplicative hashing (2^64 / golden ratio).
-_MIX = 0x9E3779B97F4A7C15
-_MASK = 0xFFFFFFFFFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +51,11 @@ class Print:
     ids: tuple[str, ...]
     codes: bytes
     sketch: array[int]
+
+    @property
+    def length(self) -> int:
+        """Number of words."""
+        return len(self.codes) // CODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +77,24 @@ def read_words(text: str) -> Words:
 
 @lru_cache(maxsize=50_000)
 def code_of(word: str) -> bytes:
-    """Return the byte that stands for a word."""
-    return hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=1).digest()
+    """Return the bytes that stand for a word."""
+    return hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=CODE).digest()
 
 
-def windows(codes: bytes) -> set[int]:
+def windows(codes: bytes) -> list[bytes]:
+    """Return all windows in order; the n-th starts at the n-th word."""
+    span = WINDOW * CODE
+    return [codes[at : at + span] for at in range(0, len(codes) - span + 1, CODE)]
+
+
+def hashes(codes: bytes) -> set[int]:
     """Return the hashes of all windows, 32 bits each."""
-    last = len(codes) - WINDOW + 1
-    from_bytes = int.from_bytes
-    return {(from_bytes(codes[i : i + WINDOW], "little") * _MIX & _MASK) >> 32 for i in range(last)}
+    return set(map(crc32, windows(codes)))
 
 
 def sketch_of(codes: bytes) -> array[int]:
     """Return the smallest hashes of the windows."""
-    return array("I", sorted(windows(codes))[:SKETCH])
+    return array("I", sorted(hashes(codes))[:SKETCH])
 
 
 def write_prints(prints: Sequence[tuple[tuple[str, ...], bytes]], version: str) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aibom.data.license_table import license_table
 from aibom.resolvers.license_names import read_name
-from aibom.resolvers.license_prints import WINDOW, Print, Words, code_of, load_prints, read_words, windows
+from aibom.resolvers.license_prints import CODE, WINDOW, Print, Words, code_of, hashes, load_prints, read_words, windows
 from aibom.resolvers.license_titles import titled
 
 _MIN_CONTAINED = 0.5  # of a sketch: below this the texts have little in common
@@ -36,7 +36,7 @@ _TURNING = frozenset(_TURNING_WORDS.split())
 _NAMING = frozenset({
     "license", "licence", "licensed", "terms", "agreement", "clause", "ai", "model", "models", "source", "modified",
 })  # fmt: skip
-_NEGATIONS = ("not", "no", "non", "only", "except", "unless")
+_NEGATIONS = ("not", "no", "non", "only", "except", "unless", "without", "never", "free")
 _TURNING_CODES = frozenset(code_of(word) for word in _TURNING)
 _NEGATION_CODES = frozenset(code_of(word) for word in _NEGATIONS)
 
@@ -107,19 +107,22 @@ def _resemblance(nearest: _Difference | None, words: Words) -> Detection | None:
         return None
     added = sum(end - start for start, end in nearest.added)
     lacking = sum(end - start for start, end in nearest.lacking)
-    has = 1 - lacking / len(nearest.item.codes)
+    has = 1 - lacking / nearest.item.length
     if has < 0.8:
         return None
-    first = next((words.words[start:end] for start, end in nearest.added if end - start > 1), ())
-    quoted = f", among them “{' '.join(first[:12])}”" if first else ""
+    runs = [words.words[start:end] for start, end in nearest.added]
+    first = max(runs, key=lambda run: (len(_TURNING & set(run)), len(run)), default=())
+    quoted = f", among them “{' '.join(first[:20])}”" if first else ""
     statement = f"not the text of {_title(nearest.item)}: {added} words added, {lacking} missing{quoted}"
-    turned = has > _SAME and any(_TURNING & set(words.words[start:end]) for start, end in nearest.added)
+    turned = lacking <= max(_MAX_NAME_WORDS, round((1 - _SAME) * nearest.item.length)) and any(
+        _TURNING & set(words.words[start:end]) for start, end in nearest.added
+    )
     return Detection(licenses=(), statement=statement, method="resemblance", near=nearest.item.ids, turned=turned)
 
 
 def _nearest(words: Words) -> _Difference | None:
     """Return the print with the fewest differing words among those whose sketches say that they come near."""
-    mine = windows(words.codes)
+    mine = hashes(words.codes)
     if not mine:
         return None
     scored = []
@@ -127,34 +130,32 @@ def _nearest(words: Words) -> _Difference | None:
         contained = len(mine.intersection(item.sketch)) / len(item.sketch)
         if contained >= _MIN_CONTAINED:
             scored.append((contained, number, item))
-    scored.sort(key=lambda entry: (-round(entry[0], 1), abs(len(entry[2].codes) - len(words.codes)), entry[1]))
+    scored.sort(key=lambda entry: (-round(entry[0], 1), abs(entry[2].length - len(words.words)), entry[1]))
     differences = [_difference(item, words.codes) for _, _, item in scored[:_CANDIDATES]]
     # A license that holds another one whole explains more words of the text: fewest differences decide.
     return min(differences, key=lambda found: found.words, default=None)
 
 
 def _difference(item: Print, codes: bytes) -> _Difference:
-    theirs = {item.codes[i : i + WINDOW] for i in range(len(item.codes) - WINDOW + 1)}
-    mine = {codes[i : i + WINDOW] for i in range(len(codes) - WINDOW + 1)}
+    theirs, mine = windows(item.codes), windows(codes)
     return _Difference(
         item=item,
-        added=tuple(_uncovered(codes, theirs)),
-        lacking=tuple(_uncovered(item.codes, mine)),
-        total=len(codes),
+        added=tuple(_uncovered(mine, frozenset(theirs))),
+        lacking=tuple(_uncovered(theirs, frozenset(mine))),
+        total=len(mine) + WINDOW - 1,
     )
 
 
-def _uncovered(codes: bytes, known: set[bytes]) -> Iterator[tuple[int, int]]:
+def _uncovered(found: Sequence[bytes], known: frozenset[bytes]) -> Iterator[tuple[int, int]]:
     """Yield the runs of words that lie in no known window."""
-    end_of_cover = run = 0
-    for start in range(len(codes) - WINDOW + 1):
-        if codes[start : start + WINDOW] in known:
+    end_of_cover = 0
+    for start, window in enumerate(found):
+        if window in known:
             if start > end_of_cover:
                 yield end_of_cover, start
             end_of_cover = start + WINDOW
-    run = len(codes)
-    if run > end_of_cover:
-        yield end_of_cover, run
+    if (end := len(found) + WINDOW - 1) > end_of_cover:
+        yield end_of_cover, end
 
 
 def _harmless(found: _Difference, words: Words) -> bool:
@@ -175,9 +176,9 @@ def _harmless(found: _Difference, words: Words) -> bool:
         inner += 0 if edge else end - start
     codes = found.item.codes
     for start, end in found.lacking:
-        edge = start == 0 or end == len(codes)
-        gone = {codes[i : i + 1] for i in range(start, end)}
-        # A byte stands for many words: only the few that turn a sentence are looked for where a name was replaced.
+        edge = start == 0 or end == found.item.length
+        gone = {codes[CODE * i : CODE * (i + 1)] for i in range(start, end)}
+        # Where a name stood in place of another, only words that turn a sentence count.
         turning_codes = _NEGATION_CODES if end - start <= _MAX_NAME_WORDS else _TURNING_CODES
         if end - start > (_MAX_TITLE_WORDS if edge else _MAX_NAME_WORDS) or (start and turning_codes & gone):
             return False
@@ -206,7 +207,7 @@ def _parts(found: _Difference, words: Words, depth: int = 0) -> tuple[Print, ...
         return ()
     parts = [found.item]
     for start, end in large:
-        piece = Words(words=words.words[start:end], codes=words.codes[start:end])
+        piece = Words(words=words.words[start:end], codes=words.codes[CODE * start : CODE * end])
         nearest = _nearest(piece)
         if nearest is None:
             return ()
@@ -216,10 +217,10 @@ def _parts(found: _Difference, words: Words, depth: int = 0) -> tuple[Print, ...
             parts.extend(inner)
         else:
             return ()
-    return tuple(dict.fromkeys(parts_by_ids(parts)))
+    return tuple(_distinct(parts))
 
 
-def parts_by_ids(parts: Sequence[Print]) -> Iterator[Print]:
+def _distinct(parts: Sequence[Print]) -> Iterator[Print]:
     """Yield each text once, by its ids: two variants of one license are one."""
     seen: set[tuple[str, ...]] = set()
     for part in parts:
