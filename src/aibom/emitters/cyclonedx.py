@@ -282,7 +282,8 @@ def _overlay(doc: Json, report: Report, layout: Layout, version: SpecVersion) ->
         "declarations": cdx_declarations.declarations(report, layout),
         "definitions": cdx_declarations.definitions(report),
     }
-    return doc | {key: value for key, value in sections.items() if value}
+    # An empty list of findings is an answer: a missing one would say that nobody looked.
+    return doc | {key: value for key, value in sections.items() if value or key == "vulnerabilities"}
 
 
 def _by_ref(report: Report, layout: Layout, version: SpecVersion) -> dict[str, Json]:
