@@ -195,9 +195,9 @@ def _count(number: int) -> bytes:
 
 
 def test_promises_are_judged_by_their_environment() -> None:
-    """A promise without an environment is critical; one that waits in an environment is medium."""
+    """A promise without an environment is critical; one that waits in an environment is low."""
     assert [("rds-promise", Severity.CRITICAL)] == _r(r_promise())
-    assert [("rds-promise", Severity.MEDIUM)] == _r(r_promise(environment=True))
+    assert [("rds-promise", Severity.LOW)] == _r(r_promise(environment=True))
 
 
 def test_r_values_of_every_kind() -> None:

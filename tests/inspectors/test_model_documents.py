@@ -46,7 +46,8 @@ def test_paths(path: str, why: str | None) -> None:
 @pytest.mark.parametrize(
     ("name", "severity"),
     [
-        ("nemo.collections.X", None), ("collections.OrderedDict", None), ("os.system", Severity.CRITICAL),
+        ("nemo.collections.X", None), ("code.models.Net", Severity.MEDIUM),
+        ("collections.OrderedDict", None), ("os.system", Severity.CRITICAL),
         ("torch.hub.load", Severity.CRITICAL), ("nemo.utils.os.system", Severity.CRITICAL),
         ("who.knows", Severity.MEDIUM),
     ],

@@ -38,6 +38,15 @@ def test_a_saved_model() -> None:
     )  # fmt: skip
 
 
+def test_signatures_assets_and_unknown_ranks() -> None:
+    """Signatures are named, an asset beside the model is no finding, a variable of unknown rank is not counted."""
+    unranked = g.message((1, [(7, [(1, 1), (2, [(3, 1)]), (6, "v")]), (4, [(1, "_tf_keras_layer"), (3, "")])]))
+    raw = g.saved_model(g.tf_graph(), (5, [(1, "serve"), (2, [])]), (6, [(2, "vocab.txt"), (1, [])]), (7, unranked))
+    inspection = look(tensorflow_models.inspect, raw)
+    assert inspection.metadata["signature.serve"] is True
+    assert ([], 0, False) == (rules(inspection), tensors(inspection).stored_elements, tensors(inspection).complete)
+
+
 def test_variables_of_older_graphs() -> None:
     """Without an object graph the variables are the graph's own."""
     attributes = {"dtype": g.message((6, 2)), "shape": g.message((7, _SHAPE))}

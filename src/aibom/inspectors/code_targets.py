@@ -11,6 +11,7 @@ from aibom.findings import Rule, Severity
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 _BEFORE = frozenset({"imp", "pipes", "distutils", "asyncore", "asynchat", "smtpd", "crypt", "cgi", "telnetlib"})
 _STANDARD_LIBRARY = (sys.stdlib_module_names | _BEFORE | {"__builtin__"}) - {"__main__"}
+_ALSO_PROJECTS = frozenset({"code", "test", "cmd", "types", "token"})
 # Of the standard library, what configurations name to hold plain values.
 _PLAIN = frozenset({
     "builtins.dict", "builtins.list", "builtins.tuple", "builtins.set", "builtins.str", "builtins.int",
@@ -44,6 +45,13 @@ HYDRA_TARGET = Rule(
 )
 
 
+def in_standard_library(name: str) -> bool:
+    """Say whether a dotted name is one of Python's own."""
+    root, _, rest = name.partition(".")
+    # Projects call their own packages `code` and `test` too; the modules of that name have no submodules.
+    return root in _STANDARD_LIBRARY and not (root in _ALSO_PROJECTS and "." in rest)
+
+
 class Target(NamedTuple):
     """How bad a named target is, and why."""
 
@@ -59,7 +67,7 @@ def judge_target(name: str, families: frozenset[str]) -> Target | None:
         return None
     if name in _ACTING:
         return Target(Severity.CRITICAL, "loads, fetches or runs something else")
-    if root in _STANDARD_LIBRARY:
+    if in_standard_library(name):
         return Target(Severity.CRITICAL, "is of Python's standard library, where no part of a model lives")
     if any(part in _SHARP_PARTS
            for part in name.split(".")[1:]):  # fmt: skip

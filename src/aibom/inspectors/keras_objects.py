@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import builtins
 import re
-import sys
 from typing import NamedTuple
 
 from aibom.findings import Severity
+from aibom.inspectors.code_targets import in_standard_library
 
 
 class Judgement(NamedTuple):
@@ -66,14 +66,14 @@ _SHARP_LAYERS = {
 }
 _CALLBACKS = frozenset({"callbacks", "datasets", "export", "visualization", "config", "distribution", "tree"})
 _NAME = 400  # no module path is longer; what stands behind it decides nothing
-_MODULES_GONE = frozenset({"imp", "pipes", "distutils", "asyncore", "asynchat", "smtpd", "crypt", "cgi", "telnetlib"})
-_STANDARD_LIBRARY = sys.stdlib_module_names | _MODULES_GONE | {"__builtin__"}
 # Packages whose functions load files, start programs or unpickle; a model part from them is not of Keras.
 _POWERFUL = frozenset({
     "torch", "numpy", "scipy", "pandas", "joblib", "dill", "cloudpickle", "jax", "flax", "sklearn", "requests",
     "urllib3", "httpx", "aiohttp", "fsspec", "huggingface_hub", "transformers", "pip", "setuptools", "pkg_resources",
     "paramiko", "fabric", "invoke", "sh", "plumbum", "psutil", "IPython", "h5py", "yaml", "jinja2", "mlflow", "ray",
 })  # fmt: skip
+# Of these, classes may be layers or models that a custom model is made of.
+_WITH_LAYERS = frozenset({"torch", "jax", "flax", "sklearn", "numpy", "scipy", "pandas", "transformers"})
 _TENSORFLOW_KERAS = re.compile(
     r"tensorflow(?:\.python|\._api\.v\d(?:\.compat)?|\.compat\.v\d)*\.keras\b|tensorflow_core\.\S*?keras\b"
 )
@@ -101,11 +101,11 @@ def judge_object(module: str | None, name: str, *, is_function: bool) -> Judgeme
         # With this module Keras looks the name up among its own functions; before 3.9 it took Python's.
         sharp = leaf in _CALLABLE_BUILTINS or (not is_function and hasattr(builtins, leaf))
         return Judgement(Severity.CRITICAL, "is a function of Python itself") if sharp else None
-    if root in _STANDARD_LIBRARY and root != "__main__":
+    if in_standard_library(f"{path}.{leaf}"):
         return Judgement(Severity.CRITICAL, "is of Python's standard library, where no part of a model lives")
     if root == "tensorflow":
         return _judge_tensorflow(f"{rest}.{leaf}")
-    if root in _POWERFUL:
+    if root in _POWERFUL and not (root in _WITH_LAYERS and leaf[:1].isupper() and not is_function):
         return Judgement(Severity.HIGH, f"is of {root}, not of Keras")
     return Judgement(Severity.MEDIUM, "is code from a package that is not Keras and not in the file")
 

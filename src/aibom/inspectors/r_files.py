@@ -197,9 +197,8 @@ class _Walk:
                 severity=Severity.CRITICAL,
             )  # fmt: skip
         else:
-            self._seen.report(
-                RDS_PROMISE, "a promise waits to run its expression", offset=place, severity=Severity.MEDIUM
-            )
+            # R writes these for arguments that nobody has used yet: an ordinary part of captured environments.
+            self._seen.report(RDS_PROMISE, "a promise waits to run its expression", offset=place, severity=Severity.LOW)
 
     # --- bytes -------------------------------------------------------------------------------------------------------
 

@@ -146,6 +146,8 @@ class GraphWalk:
                 self.seen.report(
                     SAVEDMODEL_UNSAFE_OP, f"{operation} in {scope.name} uses the path {shown(path)}, which {why}",
                     offset=offset,
+                    # Graphs fine-tuned with TensorFlow 1 keep the path of the checkpoint that they began with.
+                    severity=Severity.HIGH if operation.startswith(("Save", "Sharded", "Merge")) else Severity.MEDIUM,
                 )  # fmt: skip
 
     # --- attributes --------------------------------------------------------------------------------------------------
