@@ -1,44 +1,69 @@
-"""Build what resolvers yield for a repository in memory: a card, a configuration, declared shapes, a license, a base."""
+"""Repositories in memory, read by the real inventory, inspectors and resolvers, then assessed."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.fakes import memory_repo
-
 from aibom.assessors import assess
-from aibom.components import (
-    Basis,
-    Component,
-    ComponentKind,
-    Derivation,
-    Fact,
-    Inspection,
-    LicenseClaim,
-    ModelFacts,
-    Relation,
-    RelationKind,
-    Resolution,
-    TensorSummary,
-    WeightSet,
-)
-from aibom.data.license_table import license_table
-from aibom.files import Coverage, Format, Location, RepoFile, Role
+from aibom.components import Inspection, LicenseClaim, Resolution, Verification
+from aibom.containers import CONTAINERS
+from aibom.files import Location
 from aibom.findings import Evidence
-from aibom.limits import Limits
+from aibom.inspection import Inspectors
+from aibom.inspectors import INSPECTORS
+from aibom.inventory import take_inventory
 from aibom.report import Assessment, Determination, SourceFacts
-from aibom.resolvers.model_card import read_card
-from aibom.resolvers.repository import Repository
-from aibom.resolvers.tasks import formats_of, task_of
+from aibom.resolvers import resolve
 from aibom.settings import Settings
+from aibom.sources.bytesource import ByteSource, MemorySource
+from fixtures.weights import safetensors_header
+from tests.fakes import MemoryRepo
 
 TODAY = dt.date(2026, 11, 21)
 
 
-def _fact(value: Any, path: str, statement: str) -> Fact[Any]:
-    return Fact(value=value, basis=Basis.DECLARED, evidence=Evidence(statement=statement, location=Location(path=path)))
+class _Hole(MemorySource):
+    """A file whose head is real and whose rest reads as zeros: weights of any declared size."""
+
+    def __init__(self, head: bytes, size: int) -> None:
+        super().__init__(head)
+        self._head = head
+        self.size = size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        length = max(0, min(length, self.size - offset))
+        return self._head[offset : offset + length].ljust(length, b"\0")
+
+
+class _Repo(MemoryRepo):
+    """A repository in memory with weights that are declared, not held."""
+
+    def __init__(self, files: Mapping[str, bytes], holes: Mapping[str, tuple[bytes, int]], **more: Any) -> None:
+        super().__init__({**files, **{path: b"" for path in holes}}, **more)
+        self._holes = holes
+
+    def entries(self) -> Any:
+        for entry in super().entries():
+            size = self._holes[entry.path][1] if entry.path in self._holes else entry.size  # type: ignore[union-attr]
+            yield replace(entry, size=size)  # type: ignore[type-var]
+
+    def open(self, path: str) -> ByteSource:
+        return _Hole(*self._holes[path]) if path in self._holes else super().open(path)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the stages before the assessors made of a repository."""
+
+    resolution: Resolution
+    inspections: tuple[Inspection, ...]
+    facts: SourceFacts
+    settings: Settings
+    verifications: tuple[Verification, ...] = ()
 
 
 def model(
@@ -46,122 +71,74 @@ def model(
     *,
     config: Mapping[str, Any] | None = None,
     parameters: float | None = None,
-    experts: float = 0,
+    active: float | None = None,
     name: str = "model",
     identity: str | None = None,
-    bases: Sequence[tuple[str, Derivation]] = (),
     license_texts: Sequence[str] = (),
     gated: str | None = None,
     created: str | None = None,
-    files: Sequence[str] = (),
-    metadata: Mapping[str, Mapping[str, Any]] | None = None,
-) -> tuple[Resolution, tuple[Inspection, ...], SourceFacts]:
-    """Return resolution, inspections and source facts of one model. `parameters` are those its tensors declare."""
+    files: Mapping[str, str] | None = None,
+    weights: str = "model.safetensors",
+) -> Case:
+    """Read a repository with this card, configuration and number of declared parameters.
+
+    `active` of a mixture is told by how many elements lie in experts. `license_texts` are keys of licenses whose text
+    counts as recognised, for texts that can't stand in a test.
+    """
     config = dict(config or {})
-    texts = {"README.md": card} if card is not None else {}
-    weights = "model.safetensors" if parameters else None
-    paths = [*texts, *(["config.json"] if config else []), *([weights] if weights else []), *files]
-    inspections = tuple(_inspection(path, parameters, (metadata or {}).get(path, {})) for path in paths)
-    reading = read_card(
-        Repository(memory_repo(texts), [item for item in inspections if item.file.path in texts], Limits())
-    )
-    fields = reading.card.fields if reading.card else {}
-    group, _, short = (identity or name).rpartition("/")
-    component = Component(
-        ref="model",
-        kind=ComponentKind.MODEL,
-        name=short,
-        group=group or None,
-        purl=f"pkg:huggingface/{identity}" if identity else None,
-        licenses=tuple(_claims(fields, license_texts)),
-        paths=tuple(paths),
-        card=reading.card,
-        model=_facts(config, fields, parameters, experts),
-    )
-    related = [Component(ref=f"base-{i}", kind=ComponentKind.MODEL, name=base.rpartition("/")[2], seen=False,
-                         group=base.rpartition("/")[0] or None) for i, (base, _) in enumerate(bases)]  # fmt: skip
-    relations = tuple(
-        Relation(source="model", target=f"base-{i}", kind=RelationKind.DERIVED_FROM, derivation=derivation,
-                 evidence=(Evidence(statement="base_model", location=Location(path="README.md", line=2)),))
-        for i, (_, derivation) in enumerate(bases)
-    )  # fmt: skip
-    resolution = Resolution(root="model", components=(component, *related), relations=relations)
-    return resolution, inspections, SourceFacts(identity=identity, gated=gated, created=created)
+    texts = {path: text.encode() for path, text in (files or {}).items()}
+    if card is not None:
+        texts["README.md"] = card.encode()
+    if config:
+        index = config.get("_class_name", "").endswith("Pipeline")
+        texts["model_index.json" if index else "config.json"] = json.dumps(config).encode()
+    holes = {weights: _weights(int(parameters), active, config)} if parameters else {}
+    facts = SourceFacts(kind="hub" if identity else "directory", identity=identity, gated=gated, created=created)
+    source = _Repo(texts, holes, target=name, facts=facts)
+    settings = Settings(as_of=TODAY)
+    inventory = take_inventory(source, settings.limits)
+    inspectors = Inspectors(INSPECTORS, CONTAINERS, settings.limits)
+    inspections = tuple(item for file in inventory.files for item in inspectors.inspect_file(source, file))
+    resolution = resolve(source, inspections, lambda _: None, settings, facts)
+    return Case(_recognised(resolution, license_texts), inspections, facts, settings)
 
 
 def judged(
-    built: tuple[Resolution, tuple[Inspection, ...], SourceFacts],
-    *,
-    as_of: dt.date = TODAY,
-    operator: Mapping[str, str | int | float | bool] | None = None,
+    case: Case, *, as_of: dt.date = TODAY, operator: Mapping[str, str | int | float | bool] | None = None
 ) -> Assessment:
-    """Assess what `model` built."""
-    resolution, inspections, source = built
-    return assess(resolution, inspections, (), Settings(as_of=as_of, operator=operator or {}), source)
+    """Assess a case on a day, with what an operator declares."""
+    settings = replace(case.settings, as_of=as_of, operator=dict(operator or {}))
+    return assess(case.resolution, case.inspections, case.verifications, settings, case.facts)
 
 
-def by_key(assessment: Assessment, subject: str = "model", regime: str = "eu-ai-act") -> dict[str, Determination]:
-    """Return the determinations of one subject by the key of their rule."""
-    return {
-        item.rule.key: item
-        for item in assessment.determinations
-        if item.subject == subject and item.rule.regime == regime
-    }
+def by_key(case: Case, assessment: Assessment, regime: str = "eu-ai-act") -> dict[str, Determination]:
+    """Return the determinations about the root by the key of their rule."""
+    found = [item for item in assessment.determinations if item.subject == case.resolution.root]
+    return {item.rule.key: item for item in found if item.rule.regime == regime}
 
 
-def strengths(assessment: Assessment, subject: str = "model") -> dict[str, str]:
-    """Return strengths by key."""
-    return {key: item.strength.value for key, item in by_key(assessment, subject).items()}
+def strengths(case: Case, **more: Any) -> dict[str, str]:
+    """Assess a case and return strengths by key."""
+    return {key: item.strength.value for key, item in by_key(case, judged(case, **more)).items()}
 
 
-def _inspection(path: str, parameters: float | None, metadata: Mapping[str, Any]) -> Inspection:
-    weights = path.endswith(".safetensors")
-    file = RepoFile(
-        path=path, size=10, format=Format.SAFETENSORS if weights else Format.TEXT,
-        role=Role.WEIGHTS if weights else Role.CARD if path.endswith(".md") else Role.OTHER,
-    )  # fmt: skip
-    tensors = TensorSummary(stored_elements=int(parameters or 0), elements_by_dtype={"BF16": int(parameters or 0)})
-    return Inspection(file=file, coverage=Coverage.COMPLETE, tensors=tensors if weights else None, metadata=metadata)
+def _weights(parameters: int, active: float | None, config: Mapping[str, Any]) -> tuple[bytes, int]:
+    experts = 0
+    if active is not None:
+        number, used = config["num_local_experts"], config["num_experts_per_tok"]
+        experts = int((parameters - active) / (1 - used / number))
+    tensors = {"model.embed_tokens.weight": ("BF16", [parameters - experts])}
+    if experts:
+        tensors["model.layers.0.mlp.experts.0.up_proj.weight"] = ("BF16", [experts])
+    head, size = safetensors_header(tensors)
+    return head, len(head) + size
 
 
-def _claims(fields: Mapping[str, tuple[str, ...]], texts: Sequence[str]) -> list[LicenseClaim]:
-    where = Evidence(statement="license", location=Location(path="README.md", line=2))
-    claims = []
-    names = [*fields.get("license", ()), *fields.get("license_name", ())]
-    for raw in names:
-        row = license_table().find(raw)
-        claims.append(
-            LicenseClaim(
-                raw=raw,
-                basis="declared",
-                key=row.key if row else None,
-                expression=row.expression if row else None,
-                evidence=where,
-            )
-        )
-    for key in texts:
-        detected = Evidence(statement="license text", location=Location(path="LICENSE"))
-        claims.append(LicenseClaim(raw=key, basis="detected", key=key, evidence=detected))
-    return claims
-
-
-def _facts(
-    config: Mapping[str, Any], fields: Mapping[str, tuple[str, ...]], parameters: float | None, experts: float
-) -> ModelFacts:
-    architecture = next(iter(config.get("architectures", ())), config.get("_class_name"))
-    task = next(iter(fields.get("pipeline_tag", ())), None) or (task_of(architecture) if architecture else None)
-    inputs, outputs = formats_of(task) if task else ((), ())
-    count = int(parameters) if parameters else None
-    return ModelFacts(
-        architecture=_fact(architecture, "config.json", f"architectures: {architecture}") if architecture else None,
-        task=_fact(task, "README.md", f"pipeline_tag: {task}") if task else None,
-        library=None,
-        parameters=_fact(count, "model.safetensors", "elements of one weight set") if count else None,
-        active_parameters=_fact(int(experts), "model.safetensors", "experts") if experts else None,
-        labels=tuple(_fact(label, "config.json", "id2label") for label in config.get("id2label", {}).values()),
-        inputs=tuple(_fact(item, "README.md", "task") for item in inputs),
-        outputs=tuple(_fact(item, "README.md", "task") for item in outputs),
-        weight_sets=(WeightSet(format=Format.SAFETENSORS, variant="", paths=("model.safetensors",), stored_elements=count,
-                               elements_by_dtype={"BF16": count}, parameters=count, derivation="elements"),) if count else (),
-        config={key: value for key, value in config.items() if isinstance(value, str | int | float | bool)},
-    )  # fmt: skip
+def _recognised(resolution: Resolution, keys: Sequence[str]) -> Resolution:
+    evidence = Evidence(statement="license text", location=Location(path="LICENSE"))
+    claims = tuple(LicenseClaim(raw=key, basis="detected", key=key, evidence=evidence) for key in keys)
+    components = tuple(
+        replace(item, licenses=(*item.licenses, *claims)) if item.ref == resolution.root else item
+        for item in resolution.components
+    )
+    return replace(resolution, components=components)

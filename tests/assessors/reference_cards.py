@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aibom.components import Derivation
-
 _META_USES = """
 ## Intended Use
 
@@ -204,8 +202,8 @@ tokens** covering 119 languages.
             + _QWEN3_TAIL,
             license="apache-2.0",
         ),
-        {"parameters": 2.35e11, "experts": 2.2e10,
-         "config": {"architectures": ["Qwen3MoeForCausalLM"], "num_experts": 128, "num_experts_per_tok": 8}},
+        {"parameters": 2.35e11, "active": 2.2e10,
+         "config": {"architectures": ["Qwen3MoeForCausalLM"], "num_local_experts": 128, "num_experts_per_tok": 8}},
     ),
     "Qwen/Qwen3-0.6B": (
         _gpt(
@@ -271,7 +269,7 @@ pip install -U transformers kernels torch
 
 The models' chain of thought may contain hallucinated content and should not be shown directly to end users.
 """,
-        {"parameters": 1.168e11, "experts": 5.1e9, "files": ["USAGE_POLICY"],
+        {"parameters": 1.168e11, "active": 5.1e9, "files": {"USAGE_POLICY": "We aim for our tools to be used safely."},
          "config": {"architectures": ["GptOssForCausalLM"], "num_local_experts": 128, "num_experts_per_tok": 4}},
     ),
     "meta-llama/Meta-Llama-3-8B": (
@@ -315,8 +313,7 @@ Llama 3.3 was pretrained on ~15 trillion tokens of data from publicly available 
             license="llama3.3",
             base_model="meta-llama/Llama-3.1-70B",
         ),
-        {"parameters": 7.055e10, "config": {"architectures": ["LlamaForCausalLM"]},
-         "bases": [("meta-llama/Llama-3.1-70B", Derivation.FINETUNE)]},
+        {"parameters": 7.055e10, "config": {"architectures": ["LlamaForCausalLM"]}},
     ),
     "meta-llama/Llama-4-Scout-17B-16E": (
         _front(license="other", license_name="llama4", pipeline_tag="image-text-to-text", library_name="transformers")
@@ -338,8 +335,8 @@ Model pre-training utilized a cumulative of 7.38M GPU hours on H100-80GB type ha
 """
         + _META_USES
         + _META_LIMITS,
-        {"parameters": 1.09e11, "experts": 1.7e10,
-         "config": {"architectures": ["Llama4ForConditionalGeneration"], "text_config.num_local_experts": 16}},
+        {"parameters": 1.09e11, "active": 1.7e10,
+         "config": {"architectures": ["Llama4ForConditionalGeneration"], "num_local_experts": 16, "num_experts_per_tok": 1}},
     ),
     "meta-llama/Llama-2-70b-hf": (
         _gpt(
@@ -389,7 +386,7 @@ from transformers import AutoModelForCausalLM
 ## Notice
 Mixtral-8x7B is a pretrained base model and therefore does not have any moderation mechanisms.
 """,
-        {"parameters": 4.67e10, "experts": 1.29e10,
+        {"parameters": 4.67e10, "active": 1.29e10,
          "config": {"architectures": ["MixtralForCausalLM"], "num_local_experts": 8, "num_experts_per_tok": 2}},
     ),
     "EleutherAI/gpt-neox-20b": (

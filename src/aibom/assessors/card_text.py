@@ -13,6 +13,7 @@ from aibom.files import Location
 from aibom.findings import Evidence
 
 _MAX_PASSAGES = 20_000
+_LONGEST = 2000  # characters; a clause that is longer is no sentence, and is cut
 _QUOTE = 240  # characters of the target's text that one piece of evidence quotes
 
 
@@ -214,7 +215,7 @@ def _blocks(lines: list[str]) -> Iterator[tuple[int, str, list[str]]]:
 def _clauses(text: str) -> Iterator[tuple[int, str]]:
     """Yield offset and text of each clause: sentences, cut where a "but" turns what they say."""
     cuts = sorted({0, len(text), *(m.end() for m in _ENDS.finditer(text)), *(m.end() for m in _CLAUSES.finditer(text))})
-    for start, end in pairwise(cuts):
+    for start, end in pairwise(sorted({*cuts, *range(0, len(text), _LONGEST)})):
         if clause := text[start:end].strip():
             yield start, clause
 

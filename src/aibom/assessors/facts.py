@@ -196,6 +196,7 @@ class Facts:
     """The facts of one subject; a name that is not in it is unknown."""
 
     known: Mapping[str, Fact] = field(default_factory=dict)
+    _folded: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __getitem__(self, name: str) -> Fact | None:
         """Return the fact, None where it is unknown."""
@@ -222,6 +223,12 @@ class Facts:
         if fact is None or not isinstance(fact.value, tuple):
             return ()
         return tuple(item for item in fact.value if isinstance(item, Passage))
+
+    def folded(self, name: str) -> str:
+        """Return all pieces of a text in lower case, one a line: to see quickly what is nowhere in it."""
+        if name not in self._folded:
+            self._folded[name] = "\n".join(item.text for item in self.passages(name)).lower()
+        return self._folded[name]
 
     def estimates(self, name: str) -> tuple[Estimate, ...]:
         """Return the estimates of a compute fact, none where it is unknown."""

@@ -101,7 +101,7 @@ def _hub_id(component: Component, source: SourceFacts | None) -> str | None:
         return source.identity
     if component.purl and component.purl.startswith("pkg:huggingface/"):
         return component.purl.removeprefix("pkg:huggingface/").split("@")[0].split("?")[0]
-    if not component.seen and component.group:
+    if component.group:  # from a hub or the user, never from the target's own files
         return f"{component.group}/{component.name}"
     return None
 

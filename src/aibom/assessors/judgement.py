@@ -177,12 +177,13 @@ def _ratio(condition: Ratio, facts: Facts) -> Judgement:
     if missing:
         return Judgement(value=None, missing=missing, used=used)
     evidence = merge_evidence([*(item.evidence for item in over), *(item.evidence for item in under)])
-    most, least = max(item.high for item in over), min(item.low for item in over)
     value: Tri = None
-    if most / min(item.low for item in under) <= condition.value:
+    if max(item.high for item in over) <= condition.value * min(item.low for item in under):
         value = False
-    elif least / max(item.high for item in under) > condition.value:
+    elif min(item.low for item in over) > condition.value * max(item.high for item in under):
         value = True
+    elif all(item.disclosed for item in (*over, *under)):
+        value = max(item.flop for item in over) > condition.value * max(item.flop for item in under)
     return Judgement(value=value, because=evidence, missing=() if value is not None else used, used=used)
 
 
@@ -205,10 +206,11 @@ def _mentions(condition: Mentions, facts: Facts) -> Judgement:
         fact = facts[name]
         if fact is None or not fact.complete:
             open_names.append(name)
-        for passage in facts.passages(name):
+        possible = [phrase for phrase in condition.phrases if _may_hold(facts.folded(name), phrase)]
+        for passage in facts.passages(name) if possible else ():
             if any(mentions(passage.text, phrase) for phrase in condition.without):
                 continue
-            for phrase in condition.phrases:
+            for phrase in possible:
                 if phrase not in found and mentions(passage.text, phrase):
                     found[phrase] = passage
     if len(found) >= condition.hits:
@@ -218,6 +220,16 @@ def _mentions(condition: Mentions, facts: Facts) -> Judgement:
         value=None if open_names else False, missing=tuple(open_names), used=condition.facts,
         because=merge_evidence([(passage.evidence,) for passage in found.values()]),
     )  # fmt: skip
+
+
+def _may_hold(folded: str, phrase: Phrase) -> bool:
+    """Say whether a word of every group begins anywhere in the text: cheap, and never wrongly no."""
+    return all(any(stem in folded for stem in _stems(group)) for group in phrase.groups)
+
+
+@lru_cache(maxsize=4096)
+def _stems(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(re.split(r"[\s_-]", word.rstrip("*").lower())[0] for word in words)
 
 
 def mentions(text: str, phrase: Phrase) -> bool:

@@ -61,7 +61,7 @@ _PREFIXES = {"tera": 1e12, "peta": 1e15, "exa": 1e18, "zetta": 1e21, "yotta": 1e
              "t": 1e12, "p": 1e15, "e": 1e18, "z": 1e21, "y": 1e24}  # fmt: skip
 _SCALE = "|".join(sorted((re.escape(word).replace(r"\ ", r"\s") for word in _SCALES), key=len, reverse=True))
 _NUMBER = r"""
-    (?<![\w.,-])
+    (?<![A-Za-z0-9_.,-])
     (?P<number>\d{1,3}(?:[,.'\u2019\u00a0\u202f\u2009 ]\d{3}){1,6}(?!\d)(?:[.,]\d{1,6})?|\d{1,15}(?:[.,]\d{1,9})?)
     (?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)?\s?\{?(?P<power>[+-]?\d{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})\}?
       |[eE]\+?(?P<exponent>\d{1,2}))?
@@ -71,7 +71,7 @@ _ACCELERATOR = (
     r"TPU[\s-]?v\d[\w]{0,4}|TPU|Gaudi\s?\d?|Trainium\s?\d?|Ascend[\s-]?910\w?|910[ABC])"
 )
 _TOKEN_WORD = r"(?:tokens?|token|tokeny|tokenów|jetons|tokeni|トークン|토큰|词元|詞元|个\s?tokens?|個\s?tokens?)"  # noqa: S105 -- a unit, no secret
-_SCALED = rf"{_NUMBER}(?:[\s-]?(?P<scale>{_SCALE})(?![A-Za-zÀ-ÿ]))?\s?\+?"
+_SCALED = rf"{_NUMBER}(?:[\s-]?(?P<scale>{_SCALE})(?![A-Za-zÀ-ÿ]))?\s?\+?(?:\s?\((?:\d[\d.]*\s?[TB]|[tb]r?illion)\))?"
 _FILLER = (
     r"(?:\s?(?:[-–]|of|de|di|von|multilingual|text|training|pre-?training|high[- ]quality|unique|filtered|total|"
     r"web|diverse|publicly\savailable|carefully|curated|English|code|and|的|个|個)){0,5}"
@@ -114,21 +114,25 @@ _ACTIVE = re.compile(
     rf"{_SCALED}\s?\(?(?P<kind>active|activated)\)?(?![A-Za-z])(?!\susers)", re.VERBOSE | re.IGNORECASE
 )
 _DEVICES = re.compile(
-    rf"(?<![\w.,-])(?P<number>\d{{1,3}}(?:,\d{{3}})+|\d{{1,6}})\s?(?:[x×]\s?)?(?:NVIDIA\s|AMD\s|Nvidia\s|Google\s)?"
+    rf"(?<![A-Za-z0-9_.,-])(?P<number>\d{{1,3}}(?:,\d{{3}})+|\d{{1,6}})\s?(?:[x×]\s?)?(?:NVIDIA\s|AMD\s|Nvidia\s|Google\s)?"
     rf"(?P<device>{_ACCELERATOR})",
     re.VERBOSE | re.IGNORECASE,
 )
 _DURATION = re.compile(
-    r"(?<![\w.,-])(?P<number>\d{1,5}(?:\.\d{1,3})?|one|two|three|four|five|six|seven|eight|nine|ten)\s?"
+    r"(?<![A-Za-z0-9_.,-])(?P<number>\d{1,5}(?:\.\d{1,3})?|one|two|three|four|five|six|seven|eight|nine|ten)\s?"
     r"(?P<period>hours?|days?|weeks?|months?|Tagen?|Wochen|jours|semaines|días|semanas|giorni|天)(?![A-Za-zÀ-ÿ])",
     re.VERBOSE | re.IGNORECASE,
 )
 _HOURS_OF = {"hour": 1, "day": 24, "week": 168, "month": 730, "tag": 24, "woch": 168, "jour": 24, "sema": 168,
              "día": 24, "gior": 24, "天": 24}  # fmt: skip
-_WORDS = {
-    word: float(number)
-    for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
-}
+_UNITS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDS = {word: float(number) for number, word in enumerate([*_UNITS.split(), "eighteen", "nineteen"], 1)}
+_WORDS |= {word: 10.0 * number for number, word in enumerate(_TENS.split(), 2)}
+_WRITTEN = re.compile(
+    rf"(?<![\w-])({'|'.join(_WORDS)})(?:[\s-]({'|'.join(_UNITS.split()[:9])}))?(?=[\s-](?:[tmb]r?illion)\b)",
+    re.IGNORECASE,
+)
 ACCELERATOR = re.compile(_ACCELERATOR, re.IGNORECASE)
 UTILIZATION = re.compile(
     r"(?<![\w.,])(\d{1,2}(?:\.\d{1,2})?)\s?%\s?(?:of\s\w{1,12}\s)?(?:MFU|model FLOPs? utili[sz]ation|utili[sz]ation)",
@@ -167,6 +171,7 @@ def plain(text: str) -> str:
     """Return text without the Markdown, HTML and TeX that stand between a number and its unit, at no other length."""
     text = re.sub(r"<sup>\s?([+-]?\d{1,2})\s?</sup>", r"^\1", text)
     text = re.sub(r"[*_`$]{1,3}(?=\S)|(?<=\S)(?:\*\*|__|`|\$)", "", text) if any(c in text for c in "*_`$") else text
+    text = _WRITTEN.sub(lambda match: f"{_WORDS[match[1].lower()] + _WORDS.get((match[2] or '').lower(), 0):g}", text)
     return text.replace("\\(", "").replace("\\)", "").replace("~", "").replace("≈", "")
 
 

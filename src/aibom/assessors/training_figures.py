@@ -12,6 +12,8 @@ from aibom.assessors.text_numbers import ACCELERATOR, UTILIZATION, Amount, Unit,
 from aibom.findings import Evidence
 
 _LEAST_TOKENS = 1e8  # below it stand context lengths, batches and vocabularies
+_LEAST_STAGE_TOKENS = 1e5
+_MOST_AMOUNTS = 2000  # no real card states as many; what comes after them is not read
 _LEAST_FLOP = 1e17  # below it stands the cost of one forward pass
 _LEAST_PARAMETERS = 1e5
 
@@ -39,8 +41,10 @@ _MUST_RUN = re.compile(
     r"requir|minimum|recommend|\bneed|serv(?:e|ing)|deploy|inference|\brun(?:s|ning)? on|fits? (?:on|in)", re.IGNORECASE
 )
 _READ = frozenset({Part.TRAINING, Part.DESCRIPTION, Part.USE, Part.OTHER, Part.LIMITATIONS})
+_COMPUTING = re.compile(r"comput|FLOPs? (?:used|total|budget)", re.IGNORECASE)
+_AUXILIARY = re.compile(r"draft|teacher|reward model", re.IGNORECASE)
 _SUM = re.compile(r"cumulative|in total|combined|altogether|all (?:models|sizes)", re.IGNORECASE)
-_PREFILTER = re.compile(r"\d")
+_PREFILTER = re.compile(r"\d|illion", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +90,20 @@ def read_figures(passages: Sequence[CardPassage], identity: Identity) -> Figures
     """Read the figures of the model that `identity` names."""
     found: dict[Unit, list[Figure]] = {unit: [] for unit in Unit}
     other: list[Evidence] = []
+    read = 0
     for statement in _statements(passages, identity):
         text, passage = plain(statement.text), statement.passage
+        cues = _cues(text, passage)
         foreign = any(identity.is_other(title) for title in passage.headings[-1:])
         for amount in amounts(statement.text):
-            if not _speaks_of_training(amount, text, passage):
+            if (read := read + 1) > _MOST_AMOUNTS:
+                break
+            if not _speaks_of_training(amount, cues, passage):
                 continue
             if foreign or identity.speaks_of_other(text, amount.start, amount.end):
                 other.append(passage.evidence)
                 continue
-            found[amount.unit].append(_figure(amount, text, passage))
+            found[amount.unit].append(_figure(amount, cues, passage))
     found[Unit.HOURS] = list(_own_hours(found[Unit.HOURS], family=_is_family(passages, identity)))
     hours = [*_with_device(found[Unit.HOURS], passages), *_device_hours(found[Unit.DEVICES], found[Unit.DURATION])]
     return Figures(
@@ -155,37 +163,58 @@ def _table(header: tuple[str, ...], rows: list[CardPassage], identity: Identity)
             yield _Statement(f"{name}: {cell}", row)
 
 
-def _speaks_of_training(amount: Amount, text: str, passage: CardPassage) -> bool:
-    cued = passage.part is Part.TRAINING or bool(_TRAINING.search(text)) or any(map(_TRAINING.search, passage.headings))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cues:
+    """What the words around the amounts of one statement say they are of."""
+
+    training: bool
+    computing: bool
+    stage: bool
+    pretraining: bool
+    synthetic: bool
+    inference: bool
+    serving: bool
+    shared: bool
+    auxiliary: bool
+    device: str | None
+    utilization: float | None
+
+
+def _cues(text: str, passage: CardPassage) -> _Cues:
+    rate, device = UTILIZATION.search(text), ACCELERATOR.search(text)
+    pretraining = bool(_PRETRAINING.search(text))
+    within = passage.part is Part.TRAINING or any(map(_TRAINING.search, passage.headings))
+    return _Cues(
+        training=within or bool(_TRAINING.search(text)), computing=bool(_COMPUTING.search(text)),
+        stage=bool(_STAGE.search(text)) and not pretraining, pretraining=pretraining,
+        synthetic=bool(_SYNTHETIC.search(text)), inference=bool(_INFERENCE.search(text)),
+        serving=bool(_MUST_RUN.search(text)), shared=bool(_SUM.search(text)), auxiliary=bool(_AUXILIARY.search(text)),
+        device=device[0] if device else None, utilization=float(rate[1]) / 100 if rate else None,
+    )  # fmt: skip
+
+
+def _speaks_of_training(amount: Amount, cues: _Cues, passage: CardPassage) -> bool:
     match amount.unit:
         case Unit.TOKENS:
-            enough = amount.value >= _LEAST_TOKENS or (amount.value >= 1e5 and bool(_STAGE.search(text)))
+            enough = amount.value >= _LEAST_TOKENS or (amount.value >= _LEAST_STAGE_TOKENS and cues.stage)
             # A column of tokens in the billions is no context length.
             counted = bool(passage.cells) and amount.value >= _LEAST_TOKENS
-            return enough and (cued or counted) and not _INFERENCE.search(text)
+            return enough and (cues.training or counted) and not cues.inference
         case Unit.FLOP:
-            computed = cued or bool(re.search(r"comput|FLOPs? (?:used|total|budget)", text, re.IGNORECASE))
-            return amount.value >= _LEAST_FLOP and computed and not _INFERENCE.search(text)
+            return amount.value >= _LEAST_FLOP and (cues.training or cues.computing) and not cues.inference
         case Unit.PARAMETERS:
-            return amount.value >= _LEAST_PARAMETERS and not re.search(
-                r"draft|teacher|reward model", text, re.IGNORECASE
-            )
+            return amount.value >= _LEAST_PARAMETERS and not cues.auxiliary
         case Unit.DEVICES | Unit.DURATION:
-            return cued and not _MUST_RUN.search(text)
+            return cues.training and not cues.serving
         case _:
-            return cued or amount.device is not None
+            return cues.training or amount.device is not None
 
 
-def _figure(amount: Amount, text: str, passage: CardPassage) -> Figure:
-    rate = UTILIZATION.search(text)
-    pretraining = bool(_PRETRAINING.search(text))
-    stage = bool(_STAGE.search(text)) and not pretraining
-    device = amount.device or (match[0] if (match := ACCELERATOR.search(text)) else None)
+def _figure(amount: Amount, cues: _Cues, passage: CardPassage) -> Figure:
     return Figure(
-        value=amount.value, evidence=passage.evidence, stage=stage, pretraining=pretraining,
-        synthetic=bool(_SYNTHETIC.search(text)),
-        active=amount.active, at_most=bool(_SUM.search(text)), device=device,
-        utilization=float(rate[1]) / 100 if rate else None,
+        value=amount.value, evidence=passage.evidence, stage=cues.stage, pretraining=cues.pretraining,
+        synthetic=cues.synthetic, active=amount.active, at_most=cues.shared, device=amount.device or cues.device,
+        utilization=cues.utilization,
     )  # fmt: skip
 
 
