@@ -61,8 +61,8 @@ def expand(chunks: Iterator[bytes], *, compressed: int, limits: Limits, budget: 
     try:
         for chunk in chunks:
             budget.take(expanded=len(chunk))
+            refuse_bomb(total + len(chunk), compressed, limits)
             total += len(chunk)
-            refuse_bomb(total, compressed, limits)
             if spool is None and total > _IN_MEMORY:
                 spool = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the source that is returned
                 spool.write(memory)

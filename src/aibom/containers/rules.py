@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from aibom.errors import LimitExceeded
 from aibom.files import RepoFile
 from aibom.findings import Finding, Rule, Severity
 
@@ -103,10 +104,14 @@ class Note:
 
 @dataclass(slots=True)
 class Notes:
-    """Notes in the order in which they were made, at most `limit`: a hostile archive may have a million faults."""
+    """Notes in the order in which they were made, at most `limit`: a hostile archive may have a million faults.
+
+    `faults` are limits that ended the expansion of a member whose beginning could still be looked at.
+    """
 
     limit: int
     kept: list[Note] = field(default_factory=list)
+    faults: list[LimitExceeded] = field(default_factory=list)
     left_out: int = 0
 
     def add(self, rule: Rule, message: str, *, offset: int | None = None, severity: Severity | None = None) -> None:

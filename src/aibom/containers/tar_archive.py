@@ -8,13 +8,13 @@ from aibom.containers.names import fault_of, link_fault
 from aibom.containers.protocol import Budget, Container, Member, OpenedContainer
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS, ARCHIVE_DAMAGED, ARCHIVE_HIDDEN_CONTENT, PATH_TRAVERSAL, Notes
 from aibom.containers.tar_headers import Kind, TarEntry, TarWalk
-from aibom.errors import FileFault
+from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import RepoFile, escape_name
 from aibom.findings import Severity
 from aibom.limits import MIB, Limits
 from aibom.sources.bytesource import ByteSource, SliceSource
 
-_WITH_DATA = frozenset({Kind.FILE, Kind.SPARSE, Kind.CONTINUED, Kind.OTHER, Kind.HARD_LINK})
+_WITH_DATA = frozenset({Kind.FILE, Kind.SPARSE, Kind.CONTINUED, Kind.OTHER})
 _SEARCHED_BYTES = 16 * MIB
 
 
@@ -38,12 +38,15 @@ def _members(
                 _note_name(entry, links, notes)
                 if entry.kind is Kind.SYMLINK:
                     links.add(_plain(entry.raw_name))
-                if entry.kind in _WITH_DATA and (entry.size or entry.kind is not Kind.HARD_LINK):
+                if entry.size or entry.kind in _WITH_DATA:
                     budget.take(members=1)
                     name = _unique(entry, names, notes)
                     size = min(entry.size, max(0, data.size - entry.data_offset))
                     yield Member(name=name, size=size, open=_slicer(data, entry.data_offset, size))
-        except FileFault as fault:
+        except LimitExceeded:
+            container.complete = False
+            raise
+        except MalformedFile as fault:
             container.complete = False
             if not names:
                 raise

@@ -140,9 +140,8 @@ class TarWalk:
         name = _ustar_name(block)
         flag = block[156:157]
         # Before POSIX, a directory was a file whose name ends with a slash.
-        kind = (
-            Kind.DIRECTORY if flag in b"0\0" and name.endswith(b"/") and not size else _KINDS.get(flag[0], Kind.OTHER)
-        )
+        old_directory = flag == b"\0" and name.endswith(b"/")
+        kind = Kind.DIRECTORY if old_directory else _KINDS.get(flag[0], Kind.OTHER)
         if pax.get(b"size", b"").isdigit() and len(pax[b"size"]) < 20:
             stated = int(pax[b"size"])
             if stated != size:

@@ -125,6 +125,8 @@ def _note_outcome(entry: ZipEntry, size: int, crc: int, fault: FileFault | None,
     match fault:
         case ExpansionBomb():
             notes.add(ARCHIVE_BOMB, f"{entry.name}: {fault}", offset=entry.header_offset)
+        case LimitExceeded():
+            notes.faults.append(LimitExceeded(f"{entry.name}: {fault}", offset=entry.header_offset))
         case None if size != entry.size:
             text = f"{entry.name} expands to {size} bytes, the directory says {entry.size}"
             notes.add(ARCHIVE_AMBIGUOUS, text, offset=entry.header_offset)
@@ -173,7 +175,8 @@ def open_zip(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -
                     open=_opener(data, entry, limits, budget, notes),
                 )
             yield from _gap_members(file, data, directory, budget)
-            for fault in directory.faults:
+            for fault in (*directory.faults, *notes.faults):
+                container.complete = False
                 raise fault
         finally:
             findings.extend(notes.findings(file))

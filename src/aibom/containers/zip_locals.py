@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS, ARCHIVE_BOMB, ARCHIVE_DAMAGED, ARCHIVE_HIDDEN_CONTENT, Notes
 from aibom.containers.zip_directory import LOCAL_SIGNATURE, Origin, ZipEntry, zip64_values
-from aibom.containers.zip_ends import CENTRAL_SIGNATURE, END_SIGNATURE
 from aibom.errors import LimitExceeded
 from aibom.files import escape_name
 from aibom.limits import KIB, MIB, Limits
@@ -190,6 +189,7 @@ def _uncovered(entries: list[ZipEntry], ranges: list[tuple[int, int]], size: int
     at = 0
     descriptor = False
     for start, end, follows in sorted(spans):
+        start, end = min(start, size), min(end, size)  # noqa: PLW2901 -- entries may reach beyond the file
         if start > at and not (descriptor and start - at <= _LONGEST_DESCRIPTOR):
             yield at, start
         if end > at:
@@ -273,13 +273,10 @@ def _length_until_descriptor(data: ByteSource, start: int, end: int) -> int:
 
 
 def _add_piece(data: ByteSource, start: int, end: int, result: Search) -> None:
-    """Keep these bytes as a gap unless they are padding or parts of a directory."""
+    """Keep these bytes as a gap unless they are padding."""
     lead = data.read_at(start, min(_LONGEST_DESCRIPTOR, end - start))
     if lead.startswith(_DESCRIPTOR_SIGNATURE):
         start += min(16, end - start)
-        lead = lead[16:]
-    if lead[:4] in {CENTRAL_SIGNATURE, END_SIGNATURE}:
-        return
     at = start
     while at < end:
         chunk = data.read_at(at, min(MIB, end - at))

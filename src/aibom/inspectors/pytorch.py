@@ -114,6 +114,8 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
         )
     for note in notes.kept:
         seen.report(note.rule, note.message, offset=note.offset, severity=note.severity)
+    for fault in notes.faults:
+        seen.fault(fault)
     order = next((entry for entry in directory.entries if _leaf(entry) == "byteorder"), None)
     little = order is None or _text(data, order, limits) != "big"
     return TorchArchive(directory=directory, pickles=tuple(pickles), little_endian=little)
