@@ -20,7 +20,7 @@ from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.inspection import Inspectors
 from aibom.inspectors import INSPECTORS
 from aibom.inspectors.protocol import Inspector
-from aibom.integrity import gather, tensor_roots, verify, with_digests
+from aibom.integrity.checking import gather, tensor_roots, verify, with_digests
 from aibom.integrity.listed import compare_listed
 from aibom.inventory import Inventory, take_inventory
 from aibom.report import Report, ToolInfo

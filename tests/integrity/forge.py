@@ -21,7 +21,7 @@ from aibom.components import Inspection, SignatureStatus, Verification
 from aibom.digests import digest_files
 from aibom.files import Coverage
 from aibom.findings import Finding
-from aibom.integrity import gather, verify
+from aibom.integrity.checking import gather, verify
 from aibom.inventory import take_inventory
 from aibom.settings import Material, Settings, Trust
 from aibom.sources.protocol import Source

@@ -29,7 +29,7 @@ from tests.integrity.forge import (
 from aibom.components import Inspection, SignatureStatus
 from aibom.files import Coverage, Digest
 from aibom.findings import Severity
-from aibom.integrity import gather, verify
+from aibom.integrity.checking import gather, verify
 from aibom.inventory import take_inventory
 from aibom.limits import Limits
 from aibom.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 from aibom.errors import MalformedFile
 from aibom.files import Role
 from aibom.integrity.claims import HEX_LENGTHS, hexadecimal
-from aibom.integrity.dsse import strict_object
+from aibom.integrity.strict_json import strict_object
 from aibom.limits import Limits
 
 # CycloneDX's names of digests to ours. SHA-1 and MD5 are left out: they can be forged, so they prove nothing.

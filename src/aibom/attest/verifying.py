@@ -16,8 +16,8 @@ from aibom.errors import DataError, FileFault
 from aibom.files import RepoFile
 from aibom.integrity.authenticity import Trusted, authenticate
 from aibom.integrity.bundles import BlobSignature, read_bundle
-from aibom.integrity.dsse import strict_object
 from aibom.integrity.statements import read_statement
+from aibom.integrity.strict_json import strict_object
 from aibom.inventory import take_inventory
 from aibom.settings import Settings
 from aibom.sources.protocol import Source

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from aibom.assessors.policy import POLICY_RULE_IDS
+from aibom.cli.clock import now
 from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration
 from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
@@ -140,21 +141,6 @@ def fails(report: Report, fail_on: str) -> bool:
     if any(finding.rule.id in POLICY_RULE_IDS for finding in live):
         return True
     return fail_on != _NEVER and any(finding.severity.at_least(Severity(fail_on)) for finding in live)
-
-
-def now() -> dt.datetime:
-    """Return the time of this run in UTC, or SOURCE_DATE_EPOCH (seconds) where it is set.
-
-    Raises:
-        UsageError: SOURCE_DATE_EPOCH is not a number of seconds.
-    """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch is None:
-        return dt.datetime.now(dt.UTC).replace(microsecond=0)
-    try:
-        return dt.datetime.fromtimestamp(int(epoch), dt.UTC)
-    except (ValueError, OverflowError, OSError) as fault:
-        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds") from fault
 
 
 def _show(choices: Choices) -> str:

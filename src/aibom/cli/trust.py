@@ -79,7 +79,7 @@ def read_options(options: dict[str, Any], policy: PolicyTable | None = None, fol
 
 
 def _check_root(content: bytes) -> None:
-    from aibom.integrity.dsse import strict_object  # noqa: PLC0415 -- start-up time
+    from aibom.integrity.strict_json import strict_object  # noqa: PLC0415 -- start-up time
     from aibom.limits import Limits  # noqa: PLC0415
 
     value = strict_object(content, Limits())

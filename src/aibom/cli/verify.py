@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,8 +12,7 @@ from typing import Any
 import click
 
 from aibom.attest import BomVerification, verify_bom
-from aibom.cli.progress import progress
-from aibom.cli.scan import EXIT_FOUND, now
+from aibom.cli.clock import now
 from aibom.cli.sign import SIGNATURE_ENDING, read_file
 from aibom.cli.trust import read_options, trust_options
 from aibom.components import SignatureStatus
@@ -19,11 +20,11 @@ from aibom.emitters.inert import one_line
 from aibom.files import RepoFile, escape_name
 from aibom.integrity.authenticity import read_trust
 from aibom.limits import Limits
-from aibom.pipeline import OnProgress, Progress
 from aibom.settings import Settings
 from aibom.sources.protocol import Entry, Source
 from aibom.sources.targets import open_source
 
+EXIT_DIFFERENT = 1
 _SHOWN = 50
 
 
@@ -59,7 +60,7 @@ def command(bom: Path, target: str, signature: Path | None, **options: Any) -> i
     attestation = read_file(beside, "the signature", 2 * limits.json_bytes) if wanted else None
     source = open_source(target, offline=settings.offline)
     try:
-        with progress(quiet=options["quiet"]) as on_progress:
+        with _counting(source, quiet=options["quiet"]) as on_bytes:
             outcome = verify_bom(
                 raw,
                 attestation,
@@ -67,27 +68,36 @@ def command(bom: Path, target: str, signature: Path | None, **options: Any) -> i
                 settings,
                 read_trust(trust, moment),
                 ignored=_inside(target, bom, beside),
-                on_bytes=_counter(source, on_progress),
+                on_bytes=on_bytes,
             )
     finally:
         source.close()
     for line in _lines(bom.name, outcome):
         click.echo(line)
-    return 0 if outcome.holds else EXIT_FOUND
+    return 0 if outcome.holds else EXIT_DIFFERENT
 
 
-def _counter(source: Source, on_progress: OnProgress) -> Callable[[RepoFile, int], None]:
+@contextmanager
+def _counting(source: Source, *, quiet: bool) -> Iterator[Callable[[RepoFile, int], None]]:
+    """Yield what draws the bar; where there is none, the scanner that the bar belongs to is not even loaded."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _file, _count: None
+        return
+    from aibom.cli.progress import progress  # noqa: PLC0415 -- start-up time
+    from aibom.pipeline import Progress  # noqa: PLC0415
+
     total = sum(entry.size for entry in source.entries() if isinstance(entry, Entry))
     done = 0
     one_at_a_time = Lock()
+    with progress(quiet=quiet) as on_progress:
 
-    def count(file: RepoFile, got: int) -> None:
-        nonlocal done
-        with one_at_a_time:
-            done += got
-            on_progress(Progress(stage="digest", file=file, done=done, total=total))
+        def count(file: RepoFile, got: int) -> None:
+            nonlocal done
+            with one_at_a_time:
+                done += got
+                on_progress(Progress(stage="digest", file=file, done=done, total=total))
 
-    return count
+        yield count
 
 
 def _inside(target: str, *files: Path) -> frozenset[str]:

@@ -39,6 +39,9 @@ def read_authorities(materials: Iterable[Material]) -> tuple[Any, ...]:
     Raises:
         MalformedFile: a file holds none.
     """
+    materials = tuple(materials)
+    if not materials:
+        return ()
     from cryptography import x509  # noqa: PLC0415 -- start-up time
 
     found: list[Any] = []

@@ -7,14 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from aibom.errors import LimitExceeded, MalformedFile
-from aibom.limits import Limits
-from aibom.resolvers.documents import parse_json
-from aibom.sources.bytesource import ByteSource
+from aibom.errors import MalformedFile
 
 IN_TOTO = "application/vnd.in-toto+json"
 
@@ -78,34 +73,3 @@ def decode_base64(text: object, what: str) -> bytes:
 
 
 _URL_SAFE = str.maketrans("-_", "+/")
-
-
-def read_json(data: ByteSource, limits: Limits) -> Mapping[str, Any]:
-    """Read a file that has to be one JSON object without a key that stands twice.
-
-    Raises:
-        MalformedFile: it is not.
-        LimitExceeded: it is longer or deeper than the limits allow; then not a byte of it was read.
-    """
-    if data.size > limits.json_bytes:
-        raise LimitExceeded(f"{data.size} bytes of JSON, limit {limits.json_bytes}")
-    return strict_object(data.read_at(0, data.size), limits)
-
-
-def strict_object(raw: bytes, limits: Limits) -> Mapping[str, Any]:
-    """Parse bytes that have to be one JSON object without a key that stands twice.
-
-    Raises:
-        MalformedFile: they are not. Readers disagree on which of two equal keys counts, so neither does.
-        LimitExceeded: longer or deeper than the limits allow.
-    """
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as fault:
-        raise MalformedFile("not UTF-8") from fault
-    document = parse_json(text, limits)
-    if document.duplicates:
-        raise MalformedFile(f"the key {document.duplicates[0][:80]!r} stands twice in one object")
-    if not isinstance(document.value, dict):
-        raise MalformedFile("not a JSON object")
-    return document.value

@@ -18,9 +18,9 @@ from aibom.integrity.checksums import is_checksum_file, read_card_digests, read_
 from aibom.integrity.claims import Claim, Manifest, Resource
 from aibom.integrity.comparison import base_of, subject_of
 from aibom.integrity.detached import Detached, find_detached
-from aibom.integrity.dsse import strict_object
 from aibom.integrity.rules import SIGNATURE_INVALID
 from aibom.integrity.statements import MODEL_SIGNATURE, MODEL_SIGNATURE_V0_2, Statement, read_statement
+from aibom.integrity.strict_json import strict_object
 from aibom.integrity.tensors import plan_spans
 from aibom.limits import Limits
 from aibom.settings import Settings

@@ -14,7 +14,8 @@ from typing import Any
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import escape_name
 from aibom.integrity.claims import HEX_LENGTHS, Manifest, Resource, hexadecimal, is_plain, resource, shown
-from aibom.integrity.dsse import IN_TOTO, Envelope, strict_object
+from aibom.integrity.dsse import IN_TOTO, Envelope
+from aibom.integrity.strict_json import strict_object
 from aibom.limits import Limits
 
 MODEL_SIGNATURE = "https://model_signing/signature/v1.0"

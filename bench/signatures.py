@@ -1,0 +1,104 @@
+"""Verifying signatures: no second read of a big repository, and little time for a small one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.measure import AIBOM, ROOT, Group, process
+from bench.scans import GIB, write_safetensors, write_torch_zip
+
+REPO = ROOT / "build" / "bench" / "signed"
+_PEER = Path(sys.executable).parent / "model_signing"
+
+
+def run(*, small: bool = False) -> list[Group]:
+    """Measure; `small` takes a hundredth of the bytes, to try the script."""
+    shutil.rmtree(REPO, ignore_errors=True)
+    (REPO / "keys").mkdir(parents=True)
+    private, public = REPO / "keys" / "key.pem", REPO / "keys" / "key.pub"
+    _quietly("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private))
+    _quietly("openssl", "ec", "-in", str(private), "-pubout", "-out", str(public))
+    try:
+        return [_big(private, public, 100 if small else 1), _little(private, public)]
+    finally:
+        shutil.rmtree(REPO)
+
+
+def _big(private: Path, public: Path, scale: int) -> Group:
+    group = Group("a signed repository: 4 GiB safetensors and 2 GiB torch zip")
+    model = REPO / "big"
+    model.mkdir()
+    write_safetensors(model / "model.safetensors", 4 * GIB // scale)
+    write_torch_zip(model / "pytorch_model.bin", 2 * GIB // scale)
+    (model / "config.json").write_text("{}")
+    plain = [AIBOM, "scan", str(model), "--jobs", "2", "-q"]
+    signed = [*plain, "--key", str(public), "--require-signature"]
+    process(plain, rounds=1)
+    unsigned = process(plain, rounds=1).seconds
+    _sign(private, model)
+    peer = [
+        str(_PEER),
+        "verify",
+        "key",
+        "--public_key",
+        str(public),
+        "--signature",
+        str(model / "model.sig"),
+        str(model),
+    ]
+    # In turn, so that a noisy minute hits all of them.
+    times: dict[str, list[float]] = {"plain": [], "signed": [], "peer": [], "tensors": []}
+    for _ in range(3):
+        times["plain"].append(process(plain, rounds=1).seconds)
+        times["signed"].append(process(signed, rounds=1).seconds)
+        times["peer"].append(process(peer, rounds=1).seconds)
+        times["tensors"].append(process([*plain, "--tensor-digests"], rounds=1).seconds)
+    middle = {name: sorted(values)[1] for name, values in times.items()}
+    group.add("warm, 2 threads", "aibom scan", middle["plain"], note=f"{unsigned:.2f} s before it was signed")
+    group.add("warm, 2 threads", "aibom scan --key --require-signature", middle["signed"], base=middle["plain"])
+    group.add("warm", "model_signing verify key", middle["peer"], base=middle["plain"])
+    group.add("warm, 2 threads", "aibom scan --tensor-digests", middle["tensors"], base=middle["plain"])
+    return group
+
+
+def _little(private: Path, public: Path) -> Group:
+    group = Group("a signed model of a few KB, whole process")
+    model = REPO / "little"
+    shutil.copytree(ROOT / "fixtures" / "real" / "transformers" / "tiny-bert", model)
+    _sign(private, model)
+    bom = REPO / "bom.json"
+    _quietly(AIBOM, "scan", str(model), "-o", f"cyclonedx={bom}", "-q")
+    _quietly(AIBOM, "sign", str(bom), "--key", str(private))
+    python = process([sys.executable, "-c", "pass"], rounds=9).seconds
+    group.add("start", "python -c pass (the limit)", python)
+    for subject, command in (
+        ("aibom scan --key", [AIBOM, "scan", str(model), "--key", str(public), "-q"]),
+        ("aibom verify BOM --key", [AIBOM, "verify", str(bom), str(model), "--key", str(public), "-q"]),
+        ("model_signing verify key", [str(_PEER), "verify", "key", "--public_key", str(public), "--signature",
+                                      str(model / "model.sig"), str(model)]),
+    ):  # fmt: skip
+        cost = process(command, rounds=7)
+        group.add("key", subject, cost.seconds, peak=cost.peak_mib)
+    return group
+
+
+def _sign(private: Path, model: Path) -> None:
+    _quietly(
+        str(_PEER), "sign", "key", "--private_key", str(private), "--signature", str(model / "model.sig"), str(model)
+    )
+
+
+def _quietly(*command: str) -> Sequence[str]:
+    subprocess.run(command, check=True, capture_output=True)
+    return command
+
+
+if __name__ == "__main__":
+    for result in run(small="--small" in sys.argv):
+        print(result.name)
+        for row in result.rows:
+            print(f"  {row.subject:<40} {row.seconds:.3f} s  {row.ratio or 0:.2f}  {row.note}")

@@ -1,0 +1,78 @@
+"""Meet the digests of a target with every kind of evidence about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from aibom.components import Inspection, SignatureStatus, Verification
+from aibom.digests import HASH_MISMATCH, FileDigests
+from aibom.findings import Finding, Severity
+from aibom.integrity.checksums import CARD_DIGEST, CHECKSUM_FILE
+from aibom.integrity.comparison import Target, compare
+from aibom.integrity.declared import compare_declared
+from aibom.integrity.detached import check_detached, find_c2pa
+from aibom.integrity.gathering import Gathered, gather
+from aibom.integrity.lfs import find_content
+from aibom.integrity.requirement import require_signature
+from aibom.integrity.rules import SIGNER_UNTRUSTED
+from aibom.integrity.shards import check_shards
+from aibom.integrity.tensors import compare_copies, tensor_roots, with_digests
+from aibom.settings import Settings
+from aibom.sources.protocol import Source
+
+__all__ = ["Gathered", "gather", "tensor_roots", "verify", "with_digests"]
+
+
+def verify(
+    source: Source,
+    inspections: tuple[Inspection, ...],
+    digested: Mapping[str, FileDigests],
+    gathered: Gathered,
+    settings: Settings,
+) -> tuple[tuple[Verification, ...], tuple[Finding, ...]]:
+    """Meet the digests with every kind of evidence about them; findings are what does not hold."""
+    files = {item.file.path: item.file for item in inspections if not item.file.members}
+    digests = {path: found.digests for path, found in digested.items()}
+    declared, findings = compare_declared(files.values(), digests)
+    signed, signed_findings = _signed(source, gathered, Target(files=files, digested=digested))
+    parts, part_findings = check_shards(source, inspections, settings.limits)
+    copies, copy_findings = compare_copies(inspections)
+    verifications = (*declared, *signed, *parts, *copies, *find_c2pa(inspections), *find_content(inspections, digested))
+    found = [*findings, *signed_findings, *part_findings, *copy_findings]
+    if settings.trust.require_signature:
+        found += require_signature(files.values(), verifications)
+    return verifications, tuple(found)
+
+
+def _signed(source: Source, gathered: Gathered, target: Target) -> tuple[list[Verification], list[Finding]]:
+    """Compare what signatures and checksum files state; a list that is signed speaks with its signer's voice."""
+    results = [compare(claim, target) for claim in gathered.claims]
+    results += [check_detached(item, source, target.digested, gathered.trusted) for item in gathered.detached]
+    by_list = {
+        item.location.path: item
+        for item, _ in results
+        if item.kind == CHECKSUM_FILE and item.status is SignatureStatus.CHECKSUM_OK and item.location is not None
+    }
+    verifications: list[Verification] = []
+    findings: list[Finding] = []
+    for item, found in results:
+        if item.kind not in {CHECKSUM_FILE, CARD_DIGEST} and item.status is SignatureStatus.VERIFIED:
+            listed = {path for name in item.covered if name in by_list for path in by_list[name].covered}
+            item = replace(item, covered=tuple(sorted({*item.covered, *listed})))  # noqa: PLW2901 -- the same, widened
+        verifications.append(item)
+        findings += _softened(found) if item.kind == CARD_DIGEST else found
+    if any(item.status is SignatureStatus.VERIFIED for item in verifications):
+        # Somebody else's further signature takes nothing away from the one that was asked for.
+        findings = [
+            replace(finding, severity=Severity.LOW) if finding.rule is SIGNER_UNTRUSTED else finding
+            for finding in findings
+        ]
+    return verifications, findings
+
+
+def _softened(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Lower what rests on reading prose: a card may speak of another revision of the file."""
+    return [
+        replace(finding, severity=Severity.MEDIUM) if finding.rule is HASH_MISMATCH else finding for finding in findings
+    ]
