@@ -23,6 +23,10 @@ _COMMANDS = {
     "scan": "aibom.cli.scan",
     "verify": "aibom.cli.verify",
     "sign": "aibom.cli.sign",
+    "diff": "aibom.cli.diff",
+    "convert": "aibom.cli.convert",
+    "to-safetensors": "aibom.cli.to_safetensors",
+    "score": "aibom.cli.score",
     "explain": "aibom.cli.explain",
 }
 

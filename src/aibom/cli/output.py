@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aibom.emitters import EMITTERS
-from aibom.errors import OutputError, UsageError
+from aibom.errors import OutputError, TargetError, UsageError
 
 _PATHLESS = "-"
+_DOCUMENT_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,25 @@ def parse_outputs(values: Sequence[str]) -> tuple[Output, ...]:
         if path.is_dir():
             raise UsageError(f"{path.name} is a folder", hint="give a path for the file")
     return tuple(outputs)
+
+
+def read_document(path: Path) -> bytes:
+    """Read a report or BOM; `-` is stdin.
+
+    Raises:
+        TargetError: it can't be read, or is too large for a document.
+    """
+    try:
+        if str(path) == _PATHLESS:
+            data = sys.stdin.buffer.read(_DOCUMENT_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(_DOCUMENT_BYTES + 1)
+    except OSError as fault:
+        raise TargetError(f"{path} can't be read: {fault.strerror}", hint="give a file, or - for stdin") from fault
+    if len(data) > _DOCUMENT_BYTES:
+        raise TargetError(f"{path} has more than {_DOCUMENT_BYTES} bytes")
+    return data
 
 
 def write(output: Output, text: str) -> None:
