@@ -37,8 +37,11 @@ def is_text(head: bytes, size: int) -> bool:
         return False
     if _decodes(head, "utf-8", size):
         return True
-    # 8-bit text in any code page. In a few hundred bytes of anything else a control character is all but sure.
-    return len(head) >= 256 or sum(byte >= 0x80 for byte in head) * 10 <= len(head) * 3
+    # 8-bit text in any code page. In a few hundred bytes of anything else a control character is all but sure; that
+    # words stand apart tells it from arrays of one value.
+    high = sum(byte >= 0x80 for byte in head)
+    apart = sum(head.count(space) for space in b" \n\t")
+    return high * 10 <= len(head) * 3 or (len(head) >= 256 and apart * 25 >= len(head))
 
 
 _CONTROL_SET = frozenset(_CONTROL)
