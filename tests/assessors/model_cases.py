@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fixtures.weights import safetensors_header
+from tests.fakes import MemoryRepo
+
 from aibom.assessors import assess
 from aibom.components import Inspection, LicenseClaim, Resolution, Verification
 from aibom.containers import CONTAINERS
@@ -20,8 +23,7 @@ from aibom.report import Assessment, Determination, SourceFacts
 from aibom.resolvers import resolve
 from aibom.settings import Settings
 from aibom.sources.bytesource import ByteSource, MemorySource
-from fixtures.weights import safetensors_header
-from tests.fakes import MemoryRepo
+from aibom.sources.protocol import Entry
 
 TODAY = dt.date(2026, 11, 21)
 
@@ -43,13 +45,13 @@ class _Repo(MemoryRepo):
     """A repository in memory with weights that are declared, not held."""
 
     def __init__(self, files: Mapping[str, bytes], holes: Mapping[str, tuple[bytes, int]], **more: Any) -> None:
-        super().__init__({**files, **{path: b"" for path in holes}}, **more)
+        super().__init__({**files, **dict.fromkeys(holes, b"")}, **more)
         self._holes = holes
 
     def entries(self) -> Any:
         for entry in super().entries():
-            size = self._holes[entry.path][1] if entry.path in self._holes else entry.size  # type: ignore[union-attr]
-            yield replace(entry, size=size)  # type: ignore[type-var]
+            hole = self._holes.get(entry.path)
+            yield replace(entry, size=hole[1]) if hole and isinstance(entry, Entry) else entry
 
     def open(self, path: str) -> ByteSource:
         return _Hole(*self._holes[path]) if path in self._holes else super().open(path)

@@ -1,5 +1,7 @@
 """Cards of the reference models, written in the manner of their publishers, with only what the developers disclose."""
 
+# ruff: noqa: E501 -- a row of a table is one line
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -6,9 +6,10 @@ import csv
 from pathlib import Path
 
 import pytest
-
-from tests.assessors.model_cases import by_key, judged, model
+from tests.assessors.model_cases import Case, by_key, judged, model
 from tests.assessors.reference_cards import CARDS
+
+from aibom.report import Assessment
 
 ROWS = {row["model_id"]: row for row in csv.DictReader(Path(__file__).with_name("reference_models.csv").open())}
 # What the analyst's words mean as strengths; None is "nothing is said".
@@ -29,9 +30,9 @@ STRENGTHS: dict[str, set[str | None]] = {
 STRADDLES = {("xai-org/grok-1", "art-51-systemic"), ("tencent/HunyuanVideo", "art-53-gpai")}
 
 
-def _case(name: str, **more: object):  # type: ignore[no-untyped-def]
+def _case(name: str) -> Case:
     card, arguments = CARDS[name]
-    return model(card, **{"identity": name, **arguments, **more})  # type: ignore[arg-type]
+    return model(card, **{"identity": name, **arguments})
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -43,7 +44,7 @@ def _case(name: str, **more: object):  # type: ignore[no-untyped-def]
         ("art-53-2-open-source", "expected_os_exemption"),
     ],
 )
-def test_reference_model_gets_the_expected_strength(name: str, key: str, column: str):
+def test_reference_model_gets_the_expected_strength(name: str, key: str, column: str) -> None:
     """Each reference model gets what its row expects, from its card, configuration and declared shapes."""
     expected = {strength for word in ROWS[name][column].split("|") for strength in STRENGTHS[word]}
     if (name, key) in STRADDLES:
@@ -53,12 +54,12 @@ def test_reference_model_gets_the_expected_strength(name: str, key: str, column:
     assert (found.strength.value if found else None) in expected, found
 
 
-def test_every_reference_model_has_a_card():
+def test_every_reference_model_has_a_card() -> None:
     """No row is left out."""
     assert set(ROWS) == set(CARDS)
 
 
-def test_moe_active_params_external_inputs_decide_not_all_parameters():
+def test_moe_active_params_external_inputs_decide_not_all_parameters() -> None:
     """Trap moe-active-params: 671 billion parameters times tokens would be above 1e25, 37 billion are not."""
     case = _case("deepseek-ai/DeepSeek-V3")
     systemic = by_key(case, judged(case))["art-51-systemic"]
@@ -66,7 +67,7 @@ def test_moe_active_params_external_inputs_decide_not_all_parameters():
     assert any("3.7e+10 active parameters" in item.statement for item in systemic.because)
 
 
-def test_mixture_without_active_parameters_never_falls_back_to_all():
+def test_mixture_without_active_parameters_never_falls_back_to_all() -> None:
     """A mixture whose active parameters can't be derived gives no estimate from tokens."""
     card = "---\npipeline_tag: text-generation\n---\n# M\n\nPretrained on 15T tokens.\n"
     config = {"architectures": ["XForCausalLM"], "n_routed_experts": 64}
@@ -75,32 +76,32 @@ def test_mixture_without_active_parameters_never_falls_back_to_all():
     )
 
 
-def _judge(case):  # type: ignore[no-untyped-def]
+def _judge(case: Case) -> tuple[Case, Assessment]:
     return case, judged(case)
 
 
-def test_moe_licence_contested_display_duty_is_quoted():
+def test_moe_licence_contested_display_duty_is_quoted() -> None:
     """Trap moe+licence-contested: the display duty is quoted and left to a reader."""
     found = by_key(*_judge(_case("moonshotai/Kimi-K2-Instruct")))["art-53-2-open-source"]
     assert found.strength == "insufficient-evidence"
     assert any("display duty" in item.statement for item in found.because)
 
 
-def test_external_estimate_only_is_cited_as_external():
+def test_external_estimate_only_is_cited_as_external() -> None:
     """Trap external-estimate-only: an outside estimate above 1e25 is cited as such and presumes nothing."""
     found = by_key(*_judge(_case("mistralai/Mistral-Large-Instruct-2407")))["art-51-systemic"]
     assert found.strength == "insufficient-evidence"
     assert any("outside estimate (likely" in item.statement for item in found.because)
 
 
-def test_sub_1b_params_can_be_above_the_line_and_near_it():
+def test_sub_1b_params_can_be_above_the_line_and_near_it() -> None:
     """Trap sub-1B-params: 0.6 billion parameters are above 1e23, within the 30 % that is said."""
     found = by_key(*_judge(_case("Qwen/Qwen3-0.6B")))
     assert found["art-53-gpai"].strength == "indicates"
     assert found["gpai-near-threshold"].strength == "indicates"
 
 
-def test_params_not_decisive_3_8_billion_are_below():
+def test_params_not_decisive_3_8_billion_are_below() -> None:
     """Trap params-not-decisive: 3.8 billion parameters are below 1e23, and not near it."""
     found = by_key(*_judge(_case("microsoft/Phi-3-mini-4k-instruct")))
     assert found["art-53-gpai"].strength == "does-not-indicate"
@@ -108,46 +109,46 @@ def test_params_not_decisive_3_8_billion_are_below():
 
 
 @pytest.mark.parametrize("name", ["meta-llama/Llama-4-Scout-17B-16E", "tencent/HunyuanVideo"])
-def test_eu_exclusion_is_said_apart(name: str):
+def test_eu_exclusion_is_said_apart(name: str) -> None:
     """Trap eu-exclusion: a license that leaves out the Union is its own determination."""
     assert by_key(*_judge(_case(name)))["gpai-union-exclusion"].strength == "suggests"
 
 
-def test_unknown_tokens_speculative_estimate_settles_nothing():
+def test_unknown_tokens_speculative_estimate_settles_nothing() -> None:
     """Trap unknown-tokens: a speculative outside estimate settles neither threshold, and the break-even is said."""
     found = by_key(*_judge(_case("mistralai/Mixtral-8x7B-v0.1")))
     assert found["art-53-gpai"].strength == "insufficient-evidence"
     assert "12.9 B parameters would need 1.29 T tokens" in found["art-53-gpai"].statement
 
 
-def test_licence_field_unknown_is_settled_by_the_text():
+def test_licence_field_unknown_is_settled_by_the_text() -> None:
     """Trap licence-field-unknown: `license: unknown` beside a recognised text is that text's license."""
     found = by_key(*_judge(_case("tiiuae/falcon-180B")))["art-53-2-open-source"]
     assert "falcon-180b: separate commercial license" in found.statement
 
 
-def test_positive_control_public_summary_is_found():
+def test_positive_control_public_summary_is_found() -> None:
     """Trap positive-control: the public summary that the card names is evidence for Art. 53(1)(d)."""
     found = by_key(*_judge(_case("HuggingFaceTB/SmolLM3-3B")))["art-53-1-d"]
     assert found.strength == "suggests"
     assert any("Public Summary" in item.statement for item in found.because)
 
 
-def test_weights_without_usage_info_are_not_enough():
+def test_weights_without_usage_info_are_not_enough() -> None:
     """Trap weights-without-usage-info: an open license and weights alone leave the exception open."""
     found = by_key(*_judge(_case("xai-org/grok-1")))["art-53-2-publication"]
     assert found.strength == "insufficient-evidence"
     assert "technical means of integration" in found.statement
 
 
-def test_licence_per_repo_research_terms_in_the_card():
+def test_licence_per_repo_research_terms_in_the_card() -> None:
     """Trap licence-per-repo: an unnamed license whose card says research only is read by that sentence."""
     found = by_key(*_judge(_case("openGPT-X/Teuken-7B-instruct-research-v0.4")))["art-53-2-license"]
     assert found.strength == "does-not-indicate"
     assert "research use only" in found.statement
 
 
-def test_narrow_task_is_never_more_than_possible():
+def test_narrow_task_is_never_more_than_possible() -> None:
     """Trap narrow-task: transcription with compute above 1e23 is possible relevance, not an indication."""
     card = CARDS["openai/whisper-large-v2"][0] + "\nTraining took 3e23 FLOPs of compute.\n"
     found = by_key(
@@ -156,7 +157,7 @@ def test_narrow_task_is_never_more_than_possible():
     assert found["art-53-gpai"].strength == "possible-relevance"
 
 
-def test_assumptions_of_the_hardware_method_are_shown():
+def test_assumptions_of_the_hardware_method_are_shown() -> None:
     """Hours become an estimate whose peak rate and assumed utilization stand in the evidence."""
     found = by_key(*_judge(_case("CompVis/stable-diffusion-v1-4")))["art-53-gpai"]
     assert any("3.12e+14 FLOP/s, 50% assumed (25% to 55%)" in item.statement for item in found.because)

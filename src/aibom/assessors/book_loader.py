@@ -120,7 +120,8 @@ def _expand(entry: Shape, items: Mapping[str, Shape]) -> Iterator[Shape]:
 def _fill(value: Any, values: Mapping[str, Any], entry: Shape) -> Any:
     match value:
         case str() if value.startswith("$item.") and " " not in value:
-            return values.get(value.removeprefix("$item."), [])
+            name = value.removeprefix("$item.")
+            return values[name] if name in values else entry.fail(f"{value} is no field of the item")
         case str():
 
             def insert(match: re.Match[str]) -> str:

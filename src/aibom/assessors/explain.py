@@ -31,7 +31,7 @@ def explain(name: str) -> str:
             if book.regime == regime and rest in {rule.id, rule.key}:
                 return _text(book, rule)
     known = [item for item, _ in explainable()]
-    near = [item for item in known if rest and rest in item][:5]
+    near = [item for item in known if rest and item.startswith(f"{regime}/") and rest in item][:5]
     raise UsageError(
         f"there is no rule {name!r}",
         hint=f"did you mean {', '.join(near)}?" if near else "rules are named as in eu-ai-act/53-2",
@@ -43,8 +43,8 @@ def _text(book: Rulebook, rule: BookRule) -> str:
     limits = sorted({value for case in rule.cases for value in thresholds(case.when)})
     parts = [
         f"{book.regime}/{rule.id}  ({rule.authority})",
-        rule.title,
-        f"{rule.provision}; applies from {rule.applies_from}",
+        _wrap(rule.title),
+        _wrap(f"{rule.provision}; applies from {rule.applies_from}"),
         "",
         _wrap(rule.rationale),
         "",
