@@ -29,7 +29,7 @@ SYMLINK_LOOP = Rule(
     severity=Severity.LOW,
     summary="A link leads back to itself",
     explanation="Following the link never ends at a file. It was not followed.",
-    help="Remove the link.",
+    help="Remove the link; no loader can follow it.",
     cwes=(61,),
 )
 DANGLING_SYMLINK = Rule(
@@ -46,7 +46,7 @@ SPECIAL_FILE = Rule(
     severity=Severity.MEDIUM,
     summary="Not a regular file",
     explanation="Named pipes, sockets and devices have no place in a model repository; reading one may block or act.",
-    help="Remove it.",
+    help="Remove it from the repository.",
 )
 UNREADABLE = Rule(
     id="unreadable",

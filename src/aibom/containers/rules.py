@@ -23,13 +23,19 @@ ARCHIVE_BOMB = Rule(
 PATH_TRAVERSAL = Rule(
     id="path-traversal",
     severity=Severity.HIGH,
-    summary="An archive member is written outside the directory it is unpacked to",
+    summary="A name leads outside the model's folder",
     explanation=(
-        "A member's name, or the target of a link in the archive, is absolute or climbs out with `..`. A loader that "
-        "unpacks such an archive may overwrite any file that its user can write, which is a way to run code later."
+        "The name of an archive's member, the target of a link, or a path in a model file is absolute or climbs out "
+        "with `..`. A loader that unpacks such an archive may overwrite any file that its user can write, and one that "
+        "follows such a path reads files that are none of the model's."
     ),
-    help="Do not unpack it. If you must look inside, use a tool that refuses such names.",
-    references=("https://cwe.mitre.org/data/definitions/22.html", "CVE-2007-4559"),
+    help="Do not unpack or load it. If you must look inside, use a tool that refuses such names.",
+    references=(
+        "https://cwe.mitre.org/data/definitions/22.html",
+        "CVE-2007-4559",
+        "CVE-2022-25882",
+        "CVE-2024-27318",
+    ),
     cwes=(22, 59),
 )
 ARCHIVE_AMBIGUOUS = Rule(

@@ -23,7 +23,7 @@ _TORCH_MAGIC_TEXT = b"L119547037146038801333356L"
 _BY_NAME = {
     ".onnx_data": Format.ONNX_EXTERNAL_DATA, ".onnx.data": Format.ONNX_EXTERNAL_DATA,
     ".pdiparams": Format.PADDLE_PARAMS, ".engine": Format.TENSORRT, ".plan": Format.TENSORRT, ".trt": Format.TENSORRT,
-    ".msgpack": Format.FLAX_MSGPACK, ".llamafile": Format.LLAMAFILE,
+    ".msgpack": Format.FLAX_MSGPACK, ".llamafile": Format.LLAMAFILE, ".onnx": Format.ONNX,
 }  # fmt: skip
 _HDF5_PROBES = 24
 

@@ -34,7 +34,7 @@ def _by_names(names: frozenset[str], file_name: str) -> Format:
         return Format.TORCHSCRIPT
     if "MAR-INF/MANIFEST.json" in names:
         return Format.TORCHSERVE_MAR
-    if "config.json" in names and (leaves & {"metadata.json", "model.weights.h5"}):
+    if "config.json" in names and (leaves & {"metadata.json", "model.weights.h5"} or file_name.endswith(".keras")):
         return Format.KERAS_V3
     if "schema.json" in names:
         return Format.SKOPS

@@ -42,6 +42,7 @@ from aibom.inspectors import (
 from aibom.inspectors.protocol import Inspector
 
 INSPECTORS: Mapping[Format, Inspector] = {
+    Format.CATBOOST: opaque_models.inspect,
     Format.CHAT_TEMPLATE: templates.inspect,
     Format.COREML: coreml_models.inspect,
     Format.COREML_MANIFEST: coreml_models.inspect_manifest,

@@ -13,6 +13,7 @@ from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import RepoFile
 from aibom.findings import Severity
 from aibom.inspectors.foreign_json import Repeated, parse_json
+from aibom.inspectors.keras_config import judge_document
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.protocol import MALFORMED_FILE
 from aibom.inspectors.templates import judge_templates_in
@@ -43,6 +44,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         document = parse_json(_decode(raw), limits)
         _report_repeated(document, seen)
     judge_templates_in(document, seen)
+    judge_document(seen, document, safe_mode=True)
     for path in _code_in(document, file.name):
         seen.refer(Reference(path=path, kind=ReferenceKind.CODE, location=file.at()))
     return seen.inspection()
@@ -72,7 +74,7 @@ def _outline(raw: bytes, limits: Limits) -> dict[str, Any]:
     return {key: parse_json(value.decode("utf-8", "replace"), limits) for key, value in wanted.items()}
 
 
-_INTERESTING = ("auto_map", "custom_pipelines", "chat_template", "auto_mapping")
+_INTERESTING = ("auto_map", "custom_pipelines", "chat_template", "auto_mapping", "class_name", "config")
 
 
 def _report_repeated(document: Any, seen: Observations) -> None:
