@@ -5,12 +5,18 @@ from aibom.errors import FileFault, LimitExceeded
 from aibom.files import Coverage, Format, RepoFile
 from aibom.findings import Finding
 from aibom.formats import mismatch_finding, recognize, role_of
-from aibom.inspectors import INSPECTORS
+from aibom.inspectors import INSPECTORS, notebooks, scripts
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE, MALFORMED_FILE
 from aibom.limits import Limits
 from aibom.sources.bytesource import MemorySource
 
 HEAD = 4096
+READERS = {
+    Format.NOTEBOOK: notebooks.inspect,
+    Format.SHELL: scripts.inspect,
+    Format.DOCKERFILE: scripts.inspect,
+    **INSPECTORS,
+}
 
 
 def repo_file(name: str, content: bytes) -> RepoFile:
@@ -26,8 +32,8 @@ def read(name: str, content: bytes, limits: Limits | None = None, *, as_format: 
     findings = [] if doubt is None else [doubt]
     inspection = Inspection(file=file, coverage=Coverage.NONE)
     try:
-        if found in INSPECTORS:
-            inspection = INSPECTORS[found](file, MemorySource(content), limits or Limits())
+        if found in READERS:
+            inspection = READERS[found](file, MemorySource(content), limits or Limits())
     except FileFault as fault:
         rule = INSPECTION_INCOMPLETE if isinstance(fault, LimitExceeded) else MALFORMED_FILE
         findings.append(Finding.of(rule, str(fault), file.at(offset=fault.offset)))

@@ -96,6 +96,8 @@ class HeaderReader:
             MalformedFile: the file ends before them.
             LimitExceeded: the header is larger than the limits allow.
         """
+        if self.at + length > self._limits.header_bytes:
+            raise LimitExceeded(f"the header is larger than {self._limits.header_bytes} bytes", offset=self.at)
         begin = self.at - self._start
         if begin < 0 or begin + length > len(self._window):
             self._refill(length)
@@ -106,12 +108,10 @@ class HeaderReader:
     def _refill(self, length: int) -> None:
         if self.at + length > self._data.size:
             raise MalformedFile(f"the header needs {length} bytes here and the file ends before", offset=self.at)
-        if self.at + length > self._limits.header_bytes:
-            raise LimitExceeded(f"the header is larger than {self._limits.header_bytes} bytes", offset=self.at)
         self._start = self.at
         self._window = self._data.read_at(self.at, max(length, self._next_window))
         self._next_window = min(2 * self._next_window, _LAST_WINDOW)
-        if len(self._window) < length:
+        if len(self._window) < length:  # pragma: no cover -- a file that shrinks while it is read
             raise MalformedFile("the file became shorter while it was read", offset=self.at)
 
     def _number(self, code: str, size: int) -> int:
@@ -194,7 +194,7 @@ class HeaderReader:
                 at = after
                 left -= 1
             moved = self._start + at > self.at
-            self.at = self._start + at
+            self._skip(self._start + at - self.at)
             if left and not moved:
                 self._string()
                 left -= 1
