@@ -9,31 +9,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import AIBOM, ROOT, Group, process
-from bench.scans import GIB, write_safetensors, write_torch_zip
+from bench.scans import GIB, write_safetensors
 
 REPO = ROOT / "build" / "bench" / "signed"
 _PEER = Path(sys.executable).parent / "model_signing"
 
 
-def run(*, small: bool = False) -> list[Group]:
-    """Measure; `small` takes a hundredth of the bytes, to try the script."""
+def run(*, small: bool = False, scale: int = 1) -> list[Group]:
+    """Measure; `small` takes a hundredth of the bytes, to try the script, `scale` any part of them."""
     shutil.rmtree(REPO, ignore_errors=True)
     (REPO / "keys").mkdir(parents=True)
     private, public = REPO / "keys" / "key.pem", REPO / "keys" / "key.pub"
     _quietly("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private))
     _quietly("openssl", "ec", "-in", str(private), "-pubout", "-out", str(public))
     try:
-        return [_big(private, public, 100 if small else 1), _little(private, public)]
+        return [_big(private, public, 100 if small else scale), _little(private, public)]
     finally:
         shutil.rmtree(REPO)
 
 
 def _big(private: Path, public: Path, scale: int) -> Group:
-    group = Group("a signed repository: 4 GiB safetensors and 2 GiB torch zip")
+    group = Group("a signed repository of 6 GiB in two safetensors files")
     model = REPO / "big"
     model.mkdir()
     write_safetensors(model / "model.safetensors", 4 * GIB // scale)
-    write_torch_zip(model / "pytorch_model.bin", 2 * GIB // scale)
+    write_safetensors(model / "vision.safetensors", 2 * GIB // scale)
     (model / "config.json").write_text("{}")
     plain = [AIBOM, "scan", str(model), "--jobs", "2", "-q"]
     signed = [*plain, "--key", str(public), "--require-signature"]
@@ -98,7 +98,7 @@ def _quietly(*command: str) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    for result in run(small="--small" in sys.argv):
+    for result in run(scale=int(sys.argv[1]) if len(sys.argv) > 1 else 1):
         print(result.name)
         for row in result.rows:
             print(f"  {row.subject:<40} {row.seconds:.3f} s  {row.ratio or 0:.2f}  {row.note}")
