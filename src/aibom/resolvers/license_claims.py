@@ -30,7 +30,7 @@ _NOTICE_FILE = re.compile(r"^notice([-_. ].*)?$", re.IGNORECASE)
 _METADATA_KEYS: Mapping[Format, tuple[str, ...]] = {
     Format.GGUF: ("general.license",),
     Format.SAFETENSORS: ("license", "modelspec.license"),
-    Format.ONNX: ("license", "metadata_props.license"),
+    Format.ONNX: ("license", "metadata.license"),
 }
 _MAX_FILES = 100
 

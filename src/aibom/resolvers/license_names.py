@@ -21,7 +21,6 @@ _OPEN_VERSIONS: Mapping[str, str] = {
     "lgpl-3.0": "LGPL-3.0-only OR LGPL-3.0-or-later",
 }
 _GNU = re.compile(r"(?P<key>(?:a|l)?gpl-\d\.\d)(?:-only|-or-later|\+)?$")
-_CONJUNCTION = re.compile(r"\s(?:and|or|with)\s", re.IGNORECASE)
 # How the usual licenses are written in free text: package metadata, GGUF keys, sentences in cards.
 _SPOKEN: tuple[tuple[re.Pattern[str], str], ...] = (
     (
@@ -79,12 +78,7 @@ def candidates(raw: str) -> tuple[License, ...]:
 
 def keys_of(expression: str) -> tuple[str, ...]:
     """Return the license ids in an expression, in order."""
-    from license_expression import ExpressionError  # noqa: PLC0415 -- start-up time
-
-    try:
-        return tuple(dict.fromkeys(_licensing().license_keys(expression)))
-    except ExpressionError:
-        return ()
+    return tuple(dict.fromkeys(_licensing().license_keys(expression))) if _is_expression(expression) else ()
 
 
 def rows_of(claim: LicenseClaim) -> tuple[License, ...]:
@@ -106,12 +100,32 @@ def _spelled(text: str) -> str | None:
 
 def _spdx(text: str) -> str | None:
     """Return the expression in canonical spelling if every id in it is known."""
-    if not re.fullmatch(r"[\w.+:() \-]+", text) or text.count("(") > 50:
-        return None
-    if " " in text and not _CONJUNCTION.search(text):
+    if not _is_expression(text):
         return None
     info = _licensing().validate(text)
     return None if info.errors else str(info.normalized_expression)
+
+
+def _is_expression(text: str) -> bool:
+    """Check the shape of an expression: the parser fails in ways of its own on what is none."""
+    if not re.fullmatch(r"[\w.+:() \-]+", text) or text.count("(") > 50:
+        return False
+    depth, wants_license = 0, True
+    for token in re.findall(r"[()]|[^\s()]+", text):
+        match token.lower():
+            case "(" if wants_license:
+                depth += 1
+            case ")" if not wants_license and depth:
+                depth -= 1
+            case "and" | "or" | "with" if not wants_license:
+                wants_license = True
+            case "(" | ")" | "and" | "or" | "with":
+                return False
+            case _:
+                if not wants_license or not re.search(r"\w", token):
+                    return False
+                wants_license = False
+    return not wants_license and not depth
 
 
 @cache

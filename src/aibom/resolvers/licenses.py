@@ -188,9 +188,11 @@ def _missing_duties(model: Licensed, outcome: Outcome, place: Location | None) -
     for item in outcome.inherited:
         about = item.term.about
         # Apache's NOTICE is due only where the original has one, which can't be seen from here.
-        if not item.stated or (item.license.key, about) in said or item.license.family == "permissive":
+        mark = (item.license.key, about)
+        if not item.stated or mark in said or item.license.family == "permissive":
             continue
-        said.add((item.license.key, about))
+        if about is not About.NAME_PREFIX or len(item.path) > 1:
+            said.add(mark)
         if about is About.NOTICE_FILE and not model.terms.notices:
             message = f"{_origin(item)} asks for a notice file: {item.term.text}"
             yield Finding.of(NOTICE_MISSING, message, place)
