@@ -22,10 +22,10 @@ WHOLE_TREES = {
 BUILTINS = {"exec": "code", "eval": "code", "compile": "code", "__import__": "import", "open": "write", "input": "read"}
 MODULES = {
     "os": {
-        "process": "system popen execl execle execlp execlpe execv execve execvp execvpe spawnl spawnle spawnlp spawnlpe "
-        "spawnv spawnve spawnvp spawnvpe posix_spawn posix_spawnp fork forkpty kill killpg startfile abort _exit",
-        "write": "open remove unlink rename renames replace mkdir makedirs rmdir removedirs link symlink truncate chmod "
-        "chown chdir mkfifo mknod setxattr utime fdopen write ftruncate chroot lchown umask",
+        "process": "system popen execl execle execlp execlpe execv execve execvp execvpe spawnl spawnle spawnlp "
+        "spawnlpe spawnv spawnve spawnvp spawnvpe posix_spawn posix_spawnp fork forkpty kill killpg startfile abort _exit",
+        "write": "open remove unlink rename renames replace mkdir makedirs rmdir removedirs link symlink truncate "
+        "chmod chown chdir mkfifo mknod setxattr utime fdopen write ftruncate chroot lchown umask",
         "read": "listdir scandir walk fwalk readlink read",
         "state": "putenv unsetenv setuid setgid",
     },
@@ -94,6 +94,7 @@ class Module(ast.NodeVisitor):
         return ".".join([*base, *([node.module] if node.module else [])])
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """Note a class and its bases, whose __init__ may run when it is called."""
         if not self.scope:
             self.tops.append(node.name)
             self.classes[node.name] = [ast.unparse(base) for base in node.bases]
@@ -107,6 +108,7 @@ class Module(ast.NodeVisitor):
         self.scope.pop()
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Go through a function's body in its scope."""
         if not self.scope:
             self.tops.append(node.name)
         self.scope.append(node.name)
@@ -114,7 +116,7 @@ class Module(ast.NodeVisitor):
             self.visit(statement)
         self.scope.pop()
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 -- the name that NodeVisitor looks up
 
     def _here(self) -> Key | None:
         if not self.scope:
@@ -130,6 +132,7 @@ class Module(ast.NodeVisitor):
         return (self.name, top)
 
     def visit_Call(self, node: ast.Call) -> None:
+        """Note what is called, by the name's meaning in this module."""
         here = self._here()
         self.generic_visit(node)
         if here is None:
@@ -155,6 +158,7 @@ class Module(ast.NodeVisitor):
 
 
 def read(lib: Path) -> dict[str, Module]:
+    """Parse every module of the library."""
     modules = {}
     for path in sorted(lib.rglob("*.py")):
         parts = path.relative_to(lib).with_suffix("").parts
@@ -200,6 +204,7 @@ def effects(modules: dict[str, Module]) -> dict[Key, set[str]]:
 
 
 def main() -> None:
+    """Print table rows."""
     lib = Path(sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path("stdlib"))
     modules = read(lib)
     reach = effects(modules)

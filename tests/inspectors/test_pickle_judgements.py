@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.pickle_triage import triage
 from aibom.inspectors.pickle_window import Window
 from aibom.inspectors.pickle_words import call_text, value_text
+from aibom.inspectors.pickles import inspect
 from aibom.limits import Limits
 from aibom.sources.bytesource import MemorySource
 
@@ -219,6 +221,35 @@ def test_unknown_parts_of_the_standard_library() -> None:
     assert Severity.HIGH == finding.severity
 
 
+def test_functions_of_old_instances_are_called() -> None:
+    """INST without arguments calls what is no class, and only a class is named like one."""
+    raw = b"(iacme\nrun\n."
+    examined = examine(file_of(raw), MemorySource(raw), Limits())
+    assert UNKNOWN_CALL in ids(examined)
+    raw = b"(iacme\nNet\n."
+    assert {"pickle-unknown-import"} == ids(examine(file_of(raw), MemorySource(raw), Limits()))
+
+
+def test_a_class_that_acts_when_it_is_made_may_be_referred_to() -> None:
+    """An array that was mapped from a file names its class; making one opens a file."""
+    array = called(new("numpy.core.multiarray", "_reconstruct"), new("numpy", "memmap"), (0,), b"b")
+    assert set() == ids(look(array))
+    assert DANGEROUS in ids(look(made(new("numpy", "memmap"), "/etc/passwd")))
+
+
+def test_functions_handed_to_helpers_of_python_count_as_called() -> None:
+    """Some of Python's own functions call what they are given."""
+    assert UNKNOWN_CALL in ids(look(called(new("builtins", "iter"), new("acme", "f"), 1)))
+    assert UNKNOWN_CALL in ids(look(called(new("itertools", "starmap"), new("builtins", "getattr"), [("a", "b")])))
+
+
+def test_a_safe_thing_in_an_unsafe_use_is_medium() -> None:
+    """What is safe to refer to is not known to be safe to construct."""
+    (finding,) = look(made(new("numbers", "Number"))).findings
+    assert Severity.MEDIUM == finding.severity
+    assert "in a use that is not known to be harmless" in finding.message
+
+
 # --- nested -----------------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +376,7 @@ def rows(tmp_path: Path, *lines: str) -> object:
         (("a,b,dangerous,,harm,,x",), "effect is 'harm'"),
         (("a,b,safe,,,,x",), "a safe row has a role"),
         (("a,b,dangerous,,,,x",), "a safe row has a role"),
-        (("a,b,family,call,,,x",), "a safe row has a role"),
+        (("a,b,family,call,,,x",), "only safe and dangerous rows have a role"),
         (("a,b,safe,call,,,x", "a,c b,safe,call,,,x"), "t.csv:3: a b stands here twice"),
         (("a.*,b,safe,call,,,x",), "a tree has names"),
         (("a.*,*,family,,,,x", "a.*,*,family,,,,x"), "t.csv:3: a.\\* stands here twice"),
@@ -411,8 +442,16 @@ def test_judged_globals_are_judged() -> None:
     """Every global that depends on its arguments has arguments with which it is dangerous."""
     table = global_table()
     judged = [path for path, entry in table.exact.items() if entry.role is SafeRole.JUDGED]
-    hostile: list[tuple[object, ...]] = [(SYSTEM, ECHO), (SYSTEM, [ECHO], (ECHO,)), ("posix", "system"), (new("os", "x"), "__class__", 1),
-               ("X", (), {}), ("os", "system", 5), (b"no pickle",), ("CodeType",)]  # fmt: skip
+    hostile: list[tuple[object, ...]] = [
+        (SYSTEM, ECHO),
+        (SYSTEM, [ECHO], (ECHO,)),
+        ("posix", "system"),
+        (new("os", "x"), "__class__", 1),
+        ("X", (), {}),
+        ("os", "system", 5),
+        (b"no pickle",),
+        ("CodeType",),
+    ]
     for module, name in judged:
         worst = [finding for args in hostile for finding in look(called(new(module, name), *args)).findings]
         assert any(finding.severity.at_least(Severity.HIGH) for finding in worst), (module, name)
@@ -504,6 +543,43 @@ def test_a_source_that_shrinks_ends_the_search() -> None:
 
     raw = b"N." + bytes(100)
     assert look_after(file_of(raw), Shrinking(raw), Limits(), 2).complete
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+MANY = 20_000
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        push({f"k{i}": i for i in range(10_000)}) + b"q\x000cargparse\nNamespace\n)\x81" + b"h\x00b" * MANY + b".",
+        b"cargparse\nNamespace\n)\x81" + b"Nb" * MANY + b".",
+        b"ccollections\ndeque\n)R" + b"Na" * MANY + b"(NNe.",
+        b"ccollections\nOrderedDict\n)R" + b"NNs" * MANY + b".",
+        push(tuple(range(4000))) + b"q\x000cacme\nf\nq\x010" + b"h\x01h\x00R0" * MANY + b"N.",
+        push(["a"] * 4000) + b"q\x000cbuiltins\nstr.join\nq\x01(Vx\nh\x00tq\x020" + b"h\x01h\x02R0" * MANY + b"N.",
+        push(tuple(f"a{i}" for i in range(5000)))
+        + b"q\x050coperator\nattrgetter\nh\x05Rq\x000"
+        + b"h\x00)R0" * MANY
+        + b"N.",
+        push("x") + push(".".join("a" * 30_000)) + b"\x93.",
+        push(".".join("a" * 30_000)) + push("x") + b"\x93.",
+        b"".join(b"cm%d\nx\n0" % i for i in range(MANY)) + b"N.",
+        b"".join(b"\x84" + i.to_bytes(4, "little") + b"0" for i in range(1, MANY)) + b"N.",
+        b"cpickle\nloads\nq\x000" + push((stream([1] * 3000),)) + b"q\x010" + b"h\x00h\x01R0" * MANY + b"N.",
+        b"cacme\nf\n)R0]q\x01" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(1, 60)) + b".",
+        b"cacme\nf\n)R0]q\x00h\x00a.",
+        b"cacme\nf\nN" + b"\x85" * 100_000 + b"R.",
+        b"N." + (b"\x80\x04N0" + b"]" * 100 + b"\xff") * 2000,
+    ],
+)
+def test_work_grows_with_the_file_only(raw: bytes) -> None:
+    """Streams that ask for the same work again and again, or for work that multiplies, are answered at once."""
+    started = time.process_time()
+    look_at = RepoFile(path="x.pkl", size=len(raw), format=Format.PICKLE, role=Role.WEIGHTS)
+    inspect(look_at, MemorySource(b"\x80\x04" + raw), Limits())
+    assert 20 > time.process_time() - started
 
 
 # --- second opinion ---------------------------------------------------------------------------------------------------

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from aibom.components import Import
+from aibom.components import Import, Use
 from aibom.files import Coverage, RepoFile
 from aibom.findings import Finding, Severity
 from aibom.inspectors import pickle_rules as rules
+from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_judge import Judge
 from aibom.inspectors.pickle_nodes import Blob, Call, Global, Node
 from aibom.inspectors.pickle_second_opinion import MOST_BYTES, with_second_opinion
 from aibom.inspectors.pickle_triage import triage
-from aibom.inspectors.pickle_walk import Machine, Raw, RawHook, WalkFault
+from aibom.inspectors.pickle_walk import Machine, Raw, RawHook
 from aibom.inspectors.pickle_window import Window
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
 from aibom.limits import Limits
@@ -109,22 +111,27 @@ def _examine(
     streams: int | None = None, raw: RawHook | None = None, depth: int = 0,
 ) -> Examination:  # fmt: skip
     window = Window(data)
-    inner: list[Examination] = []
+    inner: dict[object, Examination] = {}
 
     def nested(content: Node, call: Call) -> bool:
         match content:
             case Blob():
                 source: ByteSource = SliceSource(data, content.offset, content.length)
+                key: object = (content.offset, content.length)
+                shift = content.offset
             case bytes():
-                source = MemorySource(content)
+                source, key, shift = MemorySource(content), content, call.offset
             case _:
                 return False
-        if depth >= limits.pickle_nesting:
+        if depth >= limits.pickle_nesting or machine.steps_left == 0:
             return False
-        examined = _examine(file, source, limits, depth=depth + 1)
-        shift = content.offset if isinstance(content, Blob) else call.offset
-        inner.append(_moved(file, examined, shift))
-        return bool(examined.ends or examined.imports)
+        # A stream may load the same bytes again and again.
+        if key not in inner:
+            left = replace(limits, pickle_opcodes=machine.steps_left)
+            examined = _moved(file, _examine(file, source, left, depth=depth + 1), shift)
+            machine.spend(examined.opcodes)
+            inner[key] = examined
+        return bool(inner[key].ends or inner[key].imports)
 
     stepped: list[int] = []
 
@@ -153,32 +160,47 @@ def _examine(
     else:
         if streams is None and len(ends) >= most and _begins_pickle(window, offset):
             fault = Fault(message=f"more than {most} pickles in one file", offset=offset, limit=True)
-    imports = list(judge.imports(file))
-    findings = judge.findings(file)
-    for part in inner:
-        imports += part.imports
-        findings += part.findings
+    imports = _merged_imports([judge.imports(file), *(part.imports for part in inner.values())])
+    findings = _merged_findings([judge.findings(file), *(part.findings for part in inner.values())])
     if fault:
         findings.append(_fault_finding(file, fault, imported=bool(imports)))
     if stepped:
         # A plain unpickler reads the raw bytes as opcodes: both readings count.
         plain = _examine(file, data, limits, start=start, streams=streams, depth=depth)
         findings += _acting(plain, findings)
-    partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner)
+    partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner.values())
     return Examination(
-        imports=tuple(imports),
+        imports=imports,
         findings=tuple(findings),
         coverage=Coverage.PARTIAL if partial else Coverage.COMPLETE,
         ends=tuple(ends),
         fault=fault,
         roots=tuple(roots),
-        opcodes=machine.opcodes + sum(part.opcodes for part in inner),
+        opcodes=machine.opcodes,
     )
 
 
 def present(file: RepoFile, message: str = "is a pickle; a format without code exists") -> Finding:
     """Say that the file can hold code, whatever was found in it."""
     return Finding.of(rules.PRESENT, message, file.at())
+
+
+def _merged_imports(parts: Iterable[Iterable[Import]]) -> tuple[Import, ...]:
+    """Join what outer and nested pickles import: each use of a global once, at its first place."""
+    first: dict[tuple[str, str, Use], Import] = {}
+    for part in parts:
+        for item in part:
+            first.setdefault((item.module, item.name, item.use), item)
+    return tuple(first.values())
+
+
+def _merged_findings(parts: Iterable[Iterable[Finding]]) -> list[Finding]:
+    """Join the findings of outer and nested pickles: the same message once, at its first place."""
+    first: dict[tuple[str, str], Finding] = {}
+    for part in parts:
+        for finding in part:
+            first.setdefault((finding.rule.id, finding.message), finding)
+    return list(first.values())
 
 
 def _acting(plain: Examination, known: list[Finding]) -> list[Finding]:

@@ -13,7 +13,27 @@ from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, Node
 MOST = 4096
 """Characters, bytes or elements that go into one evaluation at most: no name needs more."""
 
+_ARGUMENTS = 8
+
+WORK = 2_000_000
+"""Elements that all evaluations of one file may look at together, so that folding stays linear in the file."""
+
 Reader = Callable[[Blob], bytes]
+
+
+class Budget:
+    """What one file's evaluations may still cost."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = WORK
+
+    def take(self, count: int) -> None:
+        """Spend, or give up evaluating."""
+        self.left -= count
+        if self.left < 0:
+            raise CannotFoldError
 
 
 class Computed(str):
@@ -26,7 +46,7 @@ class CannotFoldError(Exception):
     """The call is not pure, or not on constants, or too big."""
 
 
-def fold(call: Call, read: Reader) -> Node:
+def fold(call: Call, read: Reader, budget: Budget) -> Node:
     """Return the value of a call of something pure on constants.
 
     Raises:
@@ -53,7 +73,7 @@ def fold(call: Call, read: Reader) -> Node:
             function, args = f"{module}.{name}", (*first, *args)
         case _:
             raise CannotFoldError
-    return evaluate(function, [_constant(arg, read, 4) for arg in args])
+    return evaluate(function, [_constant(arg, read, budget, 4) for arg in args[:_ARGUMENTS]])
 
 
 def evaluate(function: str, args: list[object]) -> Node:
@@ -77,20 +97,23 @@ def evaluate(function: str, args: list[object]) -> Node:
     return _node(result)
 
 
-def _constant(node: Node, read: Reader, depth: int) -> object:
+def _constant(node: Node, read: Reader, budget: Budget, depth: int) -> object:
     """Turn a node into a Python value, if it is one all through."""
     match node:
         case Blob():
             if node.length > MOST:
                 raise CannotFoldError
+            budget.take(1 + node.length // 64)
             return read(node)
         case None | bool() | int() | float() | str() | bytes():
             return str(node) if isinstance(node, Computed) else node
         case tuple() | list() if depth and len(node) <= MOST:
-            values = [_constant(item, read, depth - 1) for item in node]
+            budget.take(1 + len(node))
+            values = [_constant(item, read, budget, depth - 1) for item in node]
             return tuple(values) if isinstance(node, tuple) else values
         case Dict() if depth and len(node.items) <= MOST:
-            flat = [_constant(item, read, depth - 1) for item in node.items]
+            budget.take(1 + len(node.items))
+            flat = [_constant(item, read, budget, depth - 1) for item in node.items]
             try:
                 return dict(zip(flat[::2], flat[1::2], strict=True))
             except TypeError as error:

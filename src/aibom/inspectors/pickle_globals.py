@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 
 from aibom.data.tables import Row, load_rows
 
+_LONGEST_NAME = 500
 COLUMNS = ("module", "names", "verdict", "role", "effect", "reason", "source")
 
 
@@ -22,7 +23,10 @@ class Standing(StrEnum):
 
 
 class Role(StrEnum):
-    """The strongest use in which a safe global is safe; a stronger one includes the weaker."""
+    """The strongest use in which a global does no harm; a stronger one includes the weaker.
+
+    A dangerous global may have one too: `numpy.memmap` opens a file when it is made, but not when it is referred to.
+    """
 
     REFERENCE = "reference"  # only looked up
     CONSTRUCT = "construct"  # a class whose __new__ and state setting do no harm
@@ -68,7 +72,8 @@ class GlobalTable:
         """Return the most specific entry: exact name, then module, then the innermost tree."""
         if entry := self.exact.get((module, name)) or self.modules.get(module):
             return entry
-        tree = module
+        # No module is nested so deep; following the dots of a hostile name would take its length squared.
+        tree = module if len(module) <= _LONGEST_NAME else ""
         while tree:
             if entry := self.trees.get(tree):
                 return entry
@@ -93,10 +98,10 @@ def build_table(rows: tuple[Row, ...]) -> GlobalTable:
         standing = Standing(row.one_of("verdict", tuple(Standing)))
         role = Role(row.one_of("role", tuple(Role))) if row["role"] else None
         effect = Effect(row.one_of("effect", tuple(Effect))) if row["effect"] else None
-        if (standing is Standing.SAFE) != (role is not None) or (standing is Standing.DANGEROUS) != (
-            effect is not None
-        ):
-            row.fail("a safe row has a role, a dangerous one an effect, others have neither")
+        if (standing is Standing.DANGEROUS) != (effect is not None) or (standing is Standing.SAFE and role is None):
+            row.fail("a safe row has a role, a dangerous one an effect")
+        if role is not None and standing not in {Standing.SAFE, Standing.DANGEROUS}:
+            row.fail("only safe and dangerous rows have a role")
         entry = Entry(standing=standing, role=role, effect=effect, reason=row["reason"])
         module = row["module"]
         for name in row.words("names", " "):

@@ -9,7 +9,8 @@ from aibom.components import Import, Use
 from aibom.files import RepoFile
 from aibom.findings import Finding, Rule, Severity
 from aibom.inspectors import pickle_rules as rules
-from aibom.inspectors.pickle_fold import FOLDABLE, CannotFoldError, Computed, Reader, fold
+from aibom.inspectors.pickle_faults import WalkFault
+from aibom.inspectors.pickle_fold import FOLDABLE, Budget, CannotFoldError, Computed, Reader, fold
 from aibom.inspectors.pickle_globals import Effect, Entry, GlobalTable, Role, Standing, global_table, modern_name
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, How, Node, PersistentId, SetOf, Unknown
 from aibom.inspectors.pickle_records import Noted, Record, record_findings
@@ -35,6 +36,17 @@ _NESTED_LOADS = frozenset({
 _MAKE_CALLABLES = frozenset({"attrgetter", "itemgetter", "methodcaller"})
 _PYTHON2_PROTOCOLS = 3
 _DEPTH = 16
+# A file that has more of these is hostile whatever comes; each costs memory that no limit on opcodes accounts for.
+_MOST_GLOBALS = 10_000
+_MOST_NOTED = 1_000
+_MOST_STEPS = 32
+_MOST_ARGUMENTS = 64
+# What they do with arguments that can't be told harms nobody.
+_ANY_ARGUMENTS = frozenset({
+    "functools.partial", "_functools.partial", "builtins.type", "dill._dill._load_type",
+    "cloudpickle.cloudpickle._builtin_type",
+})  # fmt: skip
+_HIGHER_ORDER = frozenset({"builtins", "operator", "_operator", "itertools", "functools"})
 _REACHES_OUT = Entry(standing=Standing.DANGEROUS, effect=Effect.ATTRIBUTE, reason="leads into the interpreter")
 _PART_OF_KNOWN = Entry(standing=Standing.FAMILY)
 
@@ -49,6 +61,8 @@ class Judge:
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
     _noted: dict[tuple[str, str], Noted] = field(default_factory=dict)
     _registered: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _checked: dict[int, tuple[Dict, int]] = field(default_factory=dict)
+    _folding: Budget = field(default_factory=Budget)
 
     def imports(self, file: RepoFile) -> tuple[Import, ...]:
         """Return every import with its strongest use, in the order in which they were first seen."""
@@ -72,7 +86,7 @@ class Judge:
         """Record a finding; the same one again only counts."""
         if known := self._noted.get((rule.id, message)):
             known.times += 1
-        else:
+        elif len(self._noted) < _MOST_NOTED:
             self._noted[rule.id, message] = Noted(rule, message, offset, severity, evidence)
 
     # --- events -------------------------------------------------------------------------------------------------------
@@ -98,7 +112,7 @@ class Judge:
 
     def called(self, call: Call) -> Node:
         """Judge a call and return its result."""
-        for arg in call.args if isinstance(call.args, tuple | list) else ():
+        for arg in call.args[:_MOST_ARGUMENTS] if isinstance(call.args, tuple | list) else ():
             if isinstance(arg, Global) and arg.name.endswith("__dict__") and not self._rebuilds_code(call.callee):
                 message = f"hands {name_text(arg.path)} on, through which anything can be reached"
                 self.note(rules.DANGEROUS_IMPORT, message, call.offset)
@@ -162,6 +176,8 @@ class Judge:
     def _record(self, node: Global) -> Record:
         key = (node.module, node.name)
         if key not in self._records:
+            if len(self._records) >= _MOST_GLOBALS:
+                raise WalkFault(f"more than {_MOST_GLOBALS} different imports", node.offset, limit=True)
             self._records[key] = Record(*key, self._entry(*key), node.offset)
         return self._records[key]
 
@@ -170,7 +186,9 @@ class Judge:
         found = self.table.exact.get((module, name))
         if found:
             return found
-        steps = name.split(".")
+        steps = name.split(".", _MOST_STEPS)
+        if len(steps) > _MOST_STEPS:
+            return _REACHES_OUT
         entry = self.table.find(module, steps[0])
         for count, step in enumerate(steps, 1):
             known = self.table.exact.get((module, ".".join(steps[:count])))
@@ -237,14 +255,25 @@ class Judge:
         shown = call if callee is call.callee else Call(callee, args, None, How.CALL, call.offset)
         record.use_as(Use.CALLED, shown)
         path = callee.path
-        if entry and entry.role is Role.CALL and path not in FOLDABLE:
+        root = callee.module.partition(".")[0]
+        if root in _HIGHER_ORDER:
+            self._callbacks(args, call)
+        elif entry and entry.role is Role.CALL and path not in FOLDABLE:
             callee.settled = True
             return call
-        return self._folded(shown, call) if callee.module.partition(".")[0] in _PURE_ROOTS else call
+        return self._folded(shown, call) if root in _PURE_ROOTS else call
+
+    def _callbacks(self, args: Node, call: Call) -> None:
+        """Count functions that are handed to Python's own helpers as called: some of these call what they get."""
+        for arg in args[:_MOST_ARGUMENTS] if isinstance(args, tuple) else ():
+            if isinstance(arg, Global):
+                record = self._record(arg)
+                if record.entry is None or record.entry.standing is not Standing.SAFE:
+                    record.use_as(Use.CALLED, Call(arg, None, None, How.CALL, call.offset))
 
     def _folded(self, pure: Call, otherwise: Call) -> Node:
         try:
-            return fold(pure, self.read)
+            return fold(pure, self.read, self._folding)
         except CannotFoldError:
             return otherwise
 
@@ -256,7 +285,7 @@ class Judge:
         if folded is not call:
             return folded
         match name, callee.args:
-            case ("attrgetter", tuple() as names):
+            case ("attrgetter", tuple() as names) if len(names) <= _MOST_ARGUMENTS:
                 results = [self._attribute(given[0] if given else None, path, call) for path in names]
                 return results[0] if len(results) == 1 else tuple(results)
             case ("methodcaller", (method, *rest)):
@@ -303,7 +332,8 @@ class Judge:
                 ("builtins.map" | "builtins.filter" | "builtins.apply" | "functools.reduce" | "_functools.reduce"),
                 (function, *rest),
             ):
-                self._call(call, function, tuple(rest), depth - 1)
+                spread = callee.name == "apply" and rest
+                self._call(call, function, rest[0] if spread else tuple(rest), depth - 1)
             case (
                 ("torch._tensor._rebuild_from_type" | "torch._tensor._rebuild_from_type_v2"),
                 (function, cls, inner, *_),
@@ -344,7 +374,12 @@ class Judge:
                 if path == "copyreg._reconstructor" and rest and isinstance(rest[0], Global):
                     self._record(rest[0]).use_as(Use.CONSTRUCTED)
             case path, (function, *rest) if path.startswith("itertools."):
-                self._call(call, function, tuple(rest), depth - 1)
+                # The arguments are in what it iterates over.
+                self._call(call, function, None, depth - 1)
+            case path, _ if path not in _ANY_ARGUMENTS:
+                shown = (call_text(name_text(path), args, longest=LONG),)
+                message = f"calls {name_text(path)} with arguments that can't be told"
+                self.note(rules.UNKNOWN_CALL, message, call.offset, evidence=shown)
         return call
 
     def _set_attribute(self, target: Node, name: Node, value: Node, call: Call) -> None:
@@ -354,7 +389,10 @@ class Judge:
         self.note(rules.DANGEROUS_IMPORT, f"calls {shown}; loading this file changes the running program", call.offset)
 
     def _check_state(self, state: Dict, offset: int) -> None:
-        for key, value in zip(state.items[::2], state.items[1::2], strict=False):
+        # The same dict may be set again and again: only what came since is looked at.
+        _, done = self._checked.get(id(state), (state, 0))
+        self._checked[id(state)] = (state, len(state.items))
+        for key, value in zip(state.items[done::2], state.items[done + 1 :: 2], strict=False):
             if (
                 isinstance(key, str)
                 and key in _LOOKED_UP

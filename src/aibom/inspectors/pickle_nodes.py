@@ -9,7 +9,6 @@ as the file likes: whoever goes through a graph needs a bound on depth and a set
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -97,9 +96,10 @@ class Call:
     kwargs: Node
     how: How
     offset: int
-    state: Sequence[Node] = ()
-    items: Sequence[Node] = ()
-    pairs: Sequence[Node] = ()
+    # Most objects get none of these: the empty tuple they share is never added to.
+    state: list[Node] | tuple[()] = ()
+    items: list[Node] | tuple[()] = ()
+    pairs: list[Node] | tuple[()] = ()
 
     def calls(self, *paths: str) -> bool:
         """Say whether the callee is one of these globals, written `module.name`."""

@@ -44,7 +44,7 @@ class Record:
     def verdict(self) -> Verdict:
         """What the table says of the strongest use."""
         match self.entry:
-            case Entry(standing=Standing.SAFE, role=role) if role and RANK[self.use] <= _SAFE_UP_TO[role]:
+            case Entry(role=role) if role and RANK[self.use] <= _SAFE_UP_TO[role]:
                 return Verdict.SAFE
             case Entry(standing=Standing.DANGEROUS):
                 return Verdict.DANGEROUS
@@ -103,7 +103,7 @@ def record_findings(file: RepoFile, records: Iterable[Record]) -> list[Finding]:
             case Verdict.UNKNOWN, Use.CALLED:
                 found.append(_unknown_call(file, record))
             case Verdict.UNKNOWN, _:
-                if record.entry is not None and record.entry.standing is not Standing.STDLIB:
+                if record.entry is not None and record.entry.standing is Standing.FAMILY:
                     known.append(record)
                 else:
                     unknown.setdefault(record.module.partition(".")[0], []).append(record)
@@ -199,7 +199,13 @@ def _looks_like_member(name: str, call: Call) -> bool:
 
 def _unknown_package(file: RepoFile, package: str, group: list[Record]) -> Finding:
     doing = "makes objects of" if any(record.use is not Use.REFERENCED for record in group) else "refers to"
-    whose = "Python's standard library, not known to be harmless" if group[0].entry else "a package that is not known"
+    match group[0].entry:
+        case None:
+            whose = "a package that is not known"
+        case Entry(standing=Standing.STDLIB):
+            whose = "Python's standard library, not known to be harmless"
+        case _:
+            whose = "a known library, in a use that is not known to be harmless"
     if package == "__main__":
         whose = "the program that wrote it; its code is not in the file"
     return Finding.of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import sys
@@ -19,6 +20,7 @@ from aibom.inspectors import pickle_rules as rules
 # fickling takes about thirty times as long as a tokenizer, so it reads small streams only.
 MOST_BYTES = 1024 * 1024
 MOST_OPCODES = 20_000
+_MOST_NODES = 50_000
 _CODE_CHARACTERS = 8_000
 _IMPORT = re.compile(r"from ([\w.]+) import ([\w.]+)")
 
@@ -34,21 +36,47 @@ class Opinion:
 def read_as_python(stream: bytes) -> Opinion | None:
     """Decompile a pickle stream; None where fickling can't. Nothing of the stream is run."""
     try:
-        from ast import unparse  # noqa: PLC0415 -- only flagged pickles pay for these imports
-
-        from fickling import fickle  # noqa: PLC0415
+        from fickling import fickle  # noqa: PLC0415 -- only flagged pickles pay for these imports
         from fickling.analysis import Analyzer, BadCalls, UnsafeImports  # noqa: PLC0415
 
         with _silenced(fickle):
             pickled = fickle.Pickled.load(stream, fail_on_decode_error=False)
+            if not _fits(pickled.ast):
+                return None
             # By name, not by its overall severity, which calls an ordinary state_dict unsafe.
             results = Analyzer([UnsafeImports(), BadCalls()]).analyze(pickled).results
             dangers = tuple(dict.fromkeys(str(result.trigger) for result in results if result.trigger))
-            return Opinion(code=unparse(pickled.ast)[:_CODE_CHARACTERS], dangers=dangers)
+            return Opinion(code=ast.unparse(pickled.ast)[:_CODE_CHARACTERS], dangers=dangers)
     # It raises whatever it happens to hit on broken streams and on opcodes that it has no class for. An opinion that
     # can't be had changes nothing: our own findings stand.
     except Exception:  # noqa: BLE001
         return None
+
+
+def _fits(tree: ast.AST) -> bool:
+    """Say whether the tree, written out, stays small.
+
+    Shared objects are shared subtrees there: a few dozen lists within lists, each used twice, would be written out as
+    more text than there is memory. A tree that contains itself never ends.
+    """
+    sizes: dict[int, int] = {}
+    todo: list[tuple[ast.AST, bool]] = [(tree, False)]
+    open_nodes: set[int] = set()
+    while todo:
+        node, done = todo.pop()
+        children = list(ast.iter_child_nodes(node))
+        if done:
+            open_nodes.discard(id(node))
+            sizes[id(node)] = 1 + sum(sizes[id(child)] for child in children)
+            if sizes[id(node)] > _MOST_NODES:
+                return False
+        elif id(node) in open_nodes:
+            return False
+        elif id(node) not in sizes:
+            open_nodes.add(id(node))
+            todo.append((node, True))
+            todo += [(child, False) for child in children if id(child) not in sizes]
+    return True
 
 
 class _QuietSystem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aibom.components import Import
 from aibom.files import RepoFile
@@ -22,7 +22,9 @@ _CANDIDATE = re.compile(
 )
 _PIECE = 4 * 1024 * 1024
 _OVERLAP = 1024
+# Candidates may overlap, so what they may cost is bounded together.
 _CANDIDATES = 4096
+_OPCODES = 500_000
 _QUIET = frozenset({rules.MALFORMED.id, rules.UNKNOWN_IMPORT.id, rules.EXTENSION_CODE.id, INSPECTION_INCOMPLETE.id})
 
 
@@ -43,7 +45,7 @@ def look_after(file: RepoFile, data: ByteSource, limits: Limits, start: int, *, 
     end = min(data.size, start + limits.pickle_bytes)
     found: dict[tuple[str, str], Finding] = {}
     imports: list[Import] = []
-    offset, tried, blank = start, 0, True
+    offset, tried, blank, left = start, 0, True, _OPCODES
     skip_to = start
     while offset < end and tried < _CANDIDATES:
         piece = data.read_at(offset, min(_PIECE, end - offset))
@@ -55,9 +57,11 @@ def look_after(file: RepoFile, data: ByteSource, limits: Limits, start: int, *, 
             if place < skip_to:
                 continue
             tried += 1
-            if tried >= _CANDIDATES:
+            if tried >= _CANDIDATES or left <= 0:
+                tried = _CANDIDATES
                 break
-            examined = examine(file, data, limits, start=place, streams=1)
+            examined = examine(file, data, replace(limits, pickle_opcodes=left), start=place, streams=1)
+            left -= examined.opcodes
             acting = [finding for finding in examined.findings if finding.rule.id not in _QUIET]
             if acting:
                 imports += examined.imports

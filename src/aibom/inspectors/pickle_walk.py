@@ -11,6 +11,7 @@ from struct import Struct
 from typing import Final, Protocol
 
 from aibom.inspectors import pickle_text
+from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_nodes import (
     MAX_TEXT,
     Blob,
@@ -54,15 +55,6 @@ class Raw:
 RawHook = Callable[[Call, int], Raw | None]
 """Called after each BUILD with the object that was built (its `state[-1]` is the new state) and the offset of the next
 opcode. None means that opcodes go on; a `Raw` is stepped over and a `RawArray` takes the object's place."""
-
-
-class WalkFault(Exception):  # noqa: N818 -- it ends one stream; the examination keeps what came before
-    """The unpickler would raise at `offset`, or (`limit`) we stop there."""
-
-    def __init__(self, message: str, offset: int, *, limit: bool = False) -> None:
-        super().__init__(message)
-        self.offset = offset
-        self.limit = limit
 
 
 class Sink(Protocol):
@@ -120,6 +112,15 @@ class Machine:
         self._steps_left = limits.pickle_opcodes
         self._objects_left = limits.pickle_objects
         self._earlier: list[list[Node] | _Sparse] = []
+
+    @property
+    def steps_left(self) -> int:
+        """How many opcodes may still be walked."""
+        return self._steps_left
+
+    def spend(self, steps: int) -> None:
+        """Count opcodes that were walked elsewhere on behalf of this stream."""
+        self._steps_left = max(0, self._steps_left - steps)
 
     @property
     def opcodes(self) -> int:
@@ -350,7 +351,10 @@ class Machine:
                             target = stack[-1]
                             sink.built(target, state, at)
                             if type(target) is Call:
-                                target.state = (*target.state, state)
+                                if target.state:
+                                    target.state.append(state)
+                                else:
+                                    target.state = [state]
                                 if self._raw and (raw := self._raw(target, at + 1)):
                                     stack[-1], offset = self._step_over(raw, target, at + 1)
                                     i = offset - base
@@ -529,19 +533,25 @@ class Machine:
         return self.sink.computed(module, name, offset)
 
     def _instantiate(self, callee: Node, args: list[Node], offset: int) -> Node:
-        # Without arguments the unpickler makes the instance without calling the class, if it is a class.
-        return self.sink.called(Call(callee, tuple(args), None, How.CALL if args else How.NEW, offset))
+        # Without arguments the unpickler makes the instance without calling the class, if it is a class: that can't
+        # be told from here, so what is not named like one counts as called.
+        named_class = not isinstance(callee, Global) or callee.name.rpartition(".")[2][:1].isupper()
+        how = How.NEW if named_class and not args else How.CALL
+        return self.sink.called(Call(callee, tuple(args), None, how, offset))
 
     def _extended(self, target: Node, method: str, items: list[Node], offset: int) -> None:
         if isinstance(target, Call):
-            target.items = [*target.items, *items] if target.items else items
+            if target.items:
+                _extend(target.items, items, offset)
+            else:
+                target.items = items
         self.sink.extended(target, method, items, offset)
 
     def _set_items(self, target: Node, items: list[Node], offset: int) -> None:
         if len(items) & 1:
             raise WalkFault("odd number of items for SETITEMS", offset)
         if isinstance(target, Call):
-            if isinstance(target.pairs, list):
+            if target.pairs:
                 _extend_pairs(target.pairs, items, offset)
             else:
                 target.pairs = items

@@ -83,6 +83,8 @@ def value_text(node: Node, *, longest: int = SHORT, depth: int = _DEPTH) -> str:
 
 def _escape(text: str, longest: int) -> str:
     cut = text[:longest]
+    if cut.isprintable():
+        return cut + ("…" if len(text) > longest else "")
     safe = "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in cut
     )
