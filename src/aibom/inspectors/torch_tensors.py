@@ -18,6 +18,7 @@ _TENSOR_CLASSES = frozenset(
     {"torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"}
 )
 _DATA_ATTRIBUTES = frozenset({"data", "real", "imag"})
+_NESTING = 4
 _DENSE, _QUANTIZED, _META = "strided", "quantized", "meta"
 
 
@@ -109,14 +110,17 @@ def is_tensor_call(node: Node) -> bool:
             return False
 
 
-def read_tensor(node: Node) -> TorchTensor | None:
-    """Return the tensor that a node stands for, None where anything about it is not exactly known."""
+def read_tensor(node: Node, depth: int = _NESTING) -> TorchTensor | None:
+    """Return the tensor that a node stands for, None where anything about it is not exactly known.
+
+    At most `depth` tensors within each other are followed: a parameter holds one, real files no more than two.
+    """
     if not isinstance(node, Call) or not isinstance(node.callee, Global) or not isinstance(node.args, tuple):
         return None
     # `Tensor.__setstate__` takes another storage, and methods called on a tensor may write into it.
     if node.state or node.items or node.pairs:
         return None
-    return _rebuilt(node.callee, node.args, 4)
+    return _rebuilt(node.callee, node.args, depth)
 
 
 def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor | None:
@@ -127,18 +131,17 @@ def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor 
             return _dense(view_of(stored, at, size, stride, flags=rest[2] if len(rest) > 2 else None))
         case "torch._utils._rebuild_tensor_v3", (stored, int(at), size, stride, _, _, Global() as kind, *rest):
             return _dense(view_of(stored, at, size, stride, kind=kind, flags=rest[0] if rest else None))
-        case (
-            "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
-            (Call(callee=Global() as inner, args=tuple(inner_args)), *_),
-        ):
-            return _rebuilt(inner, inner_args, depth - 1)
+        case "torch._utils._rebuild_parameter", (Call() as inner, *_):
+            return read_tensor(inner, depth - 1)
+        case "torch._utils._rebuild_parameter_with_state", (Call() as inner, _, _, state) if _keeps_data(state):
+            return read_tensor(inner, depth - 1)
         case (
             "torch._tensor._rebuild_from_type_v2"
             | "torch._tensor._rebuild_from_type"
             | "torch.tensor._rebuild_from_type",
-            (Global() as inner, Global(module="torch" | "torch._tensor" | "torch.nn.parameter"), tuple(inner_args), *_),
-        ):
-            return _rebuilt(inner, inner_args, depth - 1)
+            (Global() as maker, Global() as kind, tuple(inner_args), state),
+        ) if kind.path in _TENSOR_CLASSES and _keeps_data(state):
+            return _rebuilt(maker, inner_args, depth - 1)
         case "torch._utils._rebuild_qtensor", (stored, int(at), size, stride, *_):
             found = view_of(stored, at, size, stride)
             if found is not None:
@@ -150,7 +153,7 @@ def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor 
         case "torch._utils._rebuild_sparse_tensor" | "torch._utils._rebuild_sparse_csr_tensor", (layout, tuple(parts)):
             return _sparse(layout, parts)
         case "torch._utils._rebuild_nested_tensor", (Call() as buffer, *_):
-            inner_tensor = read_tensor(buffer)
+            inner_tensor = read_tensor(buffer, 1)
             if inner_tensor is not None and inner_tensor.dense:
                 return TorchTensor(
                     dtype=inner_tensor.dtype, shape=inner_tensor.shape, layout="nested", views=inner_tensor.views
@@ -187,7 +190,7 @@ def _sparse(layout: Node, parts: tuple[Node, ...]) -> TorchTensor | None:
     for part in parts:
         if not isinstance(part, Call) or not is_tensor_call(part):
             break
-        tensor = read_tensor(part)
+        tensor = read_tensor(part, 1)
         if tensor is None or not tensor.dense:
             return None
         views += tensor.views
