@@ -13,6 +13,7 @@ from aibom.findings import Evidence, Finding
 HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake3": 64, "git-sha1": 40}
 """Hexadecimal digits by algorithm."""
 _HEX = re.compile(r"[0-9a-f]+")
+_MAX_NAME = 4096  # Linux's PATH_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def hexadecimal(algorithm: str, value: object) -> str:
 def is_plain(name: str) -> bool:
     """Say whether a path is relative, canonical and can't climb: what several readers would all read alike."""
     return (
-        bool(name)
+        0 < len(name) <= _MAX_NAME
         and "\\" not in name
         and "\0" not in name
         and all(part not in {"", ".", ".."} for part in name.split("/"))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.integrity.forge import KEY, OTHER_KEY, issue, pem, private_pem, signed_model
+
+from aibom.cli import main
+
+FILES = {"config.json": b'{"model_type": "llama"}', "README.md": b"---\nlicense: mit\n---\n# Model\n"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "model").mkdir()
+    # The bundle's own time is not checked, only that of certificates: any run can verify it.
+    for name, data in signed_model(FILES).items():
+        (tmp_path / "model" / name).write_bytes(data)
+    (tmp_path / "key.pub").write_bytes(pem(KEY))
+    (tmp_path / "other.pub").write_bytes(pem(OTHER_KEY))
+    (tmp_path / "key.pem").write_bytes(private_pem(KEY))
+    (tmp_path / "ca.pem").write_bytes(issue("root", ca=True).pem)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def statuses(path: Path) -> list[str]:
+    return [item["status"] for item in json.loads(path.read_text())["verifications"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "status"),
+    [
+        ([], 0, "present-unverified"),
+        (["--key", "key.pub"], 0, "verified"),
+        (["--key", "key.pub", "--require-signature"], 0, "verified"),
+        (["--require-signature"], 1, "present-unverified"),
+        (["--key", "other.pub"], 1, "invalid"),
+        (["--key", "other.pub", "--key", "key.pub"], 0, "verified"),
+        (["--ca", "ca.pem"], 0, "present-unverified"),
+    ],
+)
+def test_signatures_decide_about_the_exit_code(folder: Path, options: list[str], code: int, status: str) -> None:
+    """A trusted signature passes, an untrusted one fails, an absent one fails where one is required."""
+    assert code == main(["scan", "model", "--no-config", "-o", "json=out.json", *options])
+    assert [status] == statuses(folder / "out.json")
+
+
+def test_the_policy_names_keys_beside_its_file(folder: Path) -> None:
+    """`trusted-keys` are relative to the configuration, and `require-signature` holds without an option."""
+    (folder / "etc").mkdir()
+    (folder / "etc" / "release.pub").write_bytes(pem(KEY))
+    config = folder / "etc" / "aibom.toml"
+    config.write_text('[policy]\nrequire-signature = true\ntrusted-keys = ["release.pub"]\n')
+    assert 0 == main(["scan", "model", "--config", str(config), "-o", "json=out.json"])
+    assert ["verified"] == statuses(folder / "out.json")
+    (folder / "etc" / "release.pub").write_bytes(pem(OTHER_KEY))
+    assert 1 == main(["scan", "model", "--config", str(config), "-o", "json=out.json"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--key", "gone.pub"], "gone.pub can't be read"),
+        (["--key", "key.pem"], "private key"),
+        (["--key", "ca.pem"], "--ca"),
+        (["--ca", "key.pub"], "no certificate"),
+        (["--trusted-root", "key.pub"], "not JSON"),
+    ],
+)
+def test_material_of_the_wrong_kind_is_wrong_usage(
+    folder: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    """Nothing is scanned with a key that can't be used."""
+    assert 2 == main(["scan", str(folder / "model"), "--no-config", *options])
+    assert message in capsys.readouterr().err
+
+
+def test_tensor_digests_are_in_the_report_when_asked_for(folder: Path) -> None:
+    """Without the option there are none, and nothing is computed."""
+    real = Path(__file__).parents[2] / "fixtures" / "real" / "transformers" / "tiny-bert"
+    main(["scan", str(real), "--no-config", "--tensor-digests", "-o", "json=with.json"])
+    main(["scan", str(real), "--no-config", "-o", "json=without.json"])
+    (root,) = json.loads((folder / "with.json").read_text())["tensor_roots"]
+    assert 64 == len(root["named"])
+    assert [] == json.loads((folder / "without.json").read_text())["tensor_roots"]
