@@ -20,12 +20,23 @@ from tests.emitters.reports import (
     minimal_report,
 )
 
-from aibom.components import Component, ComponentKind, Relation, RelationKind
+from aibom.components import (
+    Component,
+    ComponentKind,
+    LicenseClaim,
+    ModelFacts,
+    Relation,
+    RelationKind,
+    SignatureStatus,
+    Verification,
+)
 from aibom.emitters import emit
 from aibom.emitters.html import _read
 from aibom.emitters.lineage_graph import MAX_NODES, draw
+from aibom.emitters.page import count, size
 from aibom.files import Coverage
-from aibom.report import Report
+from aibom.findings import Evidence, Severity
+from aibom.report import Report, SourceFacts
 
 REPORTS: dict[str, Callable[[], Report]] = {
     "empty": make_report,
@@ -59,7 +70,7 @@ class Reader(HTMLParser):
 
     @property
     def text(self) -> str:
-        return " ".join("".join(self.shown).split())
+        return " ".join(" ".join(self.shown).split())
 
 
 @pytest.fixture(scope="module", params=REPORTS)
@@ -133,7 +144,7 @@ def test_the_first_screen_answers_the_questions() -> None:
         "Not safe to load because of pickle-dangerous-import",
         "Is it safe to load?",
         "Under what terms? Apache-2.0 (declared)",
-        "What does the EU AI Act say? Guidelines 62-63: insufficient evidence",
+        "What does the EU AI Act say? One-third test: insufficient evidence",
         "How much was looked at? 6 inspected · 1 in part · 1 not inspected · 1 left out",
         "pkg:huggingface/acme/acme-chat@0123456789abcdef0123456789abcdef01234567",
     ):
@@ -178,9 +189,9 @@ def test_the_same_report_gives_the_same_page() -> None:
     assert emit(fine_tune_report(), "html") == emit(fine_tune_report(), "html")
 
 
-def test_ten_thousand_equal_findings_are_one_card() -> None:
+def test_thousands_of_equal_findings_are_one_card() -> None:
     """The page stays usable."""
-    elements = Reader(emit(many_files_report(10_000), "html")).elements
+    elements = Reader(emit(many_files_report(3_000), "html")).elements
     assert 1 == sum(tag == "article" for tag, _ in elements)
 
 
@@ -188,6 +199,21 @@ def test_a_gap_in_the_weights_is_in_the_verdict() -> None:
     """Not looked at is never clean."""
     report = make_report(inspections=[inspected("a.bin", coverage=Coverage.PARTIAL)])
     assert "Nothing found that runs code on load in what was inspected" in Reader(emit(report, "html")).text
+
+
+def test_what_needs_a_reader_is_not_called_clear() -> None:
+    """A doubt about code on load colours the verdict, without calling the model unsafe."""
+    finding = replace(malicious_finding("model.safetensors"), severity=Severity.MEDIUM)
+    page = Reader(emit(replace(minimal_report(), findings=(finding,)), "html")).text
+    assert "Nothing found that runs code on load, but something needs a reader" in page
+
+
+def test_evidence_of_many_lines_is_folded() -> None:
+    """Decompiled source does not push the next finding off the page, and nothing of it is lost."""
+    finding = replace(malicious_finding("model.safetensors"), evidence=("one", "decompiled:\nimport posix\n  <b>"))
+    source = emit(replace(minimal_report(), findings=(finding,)), "html")
+    assert '<summary>decompiled:</summary><pre tabindex="0">import posix\n  &lt;b&gt;</pre>' in source
+    assert "<li>one</li>" in source
 
 
 def test_an_ignored_finding_does_not_decide_but_stays() -> None:
@@ -255,7 +281,7 @@ def test_boxes_do_not_overlap_and_fit_the_drawing() -> None:
     assert graph is not None
     boxes = [(node.x, node.y) for node in graph.nodes]
     assert len(set(boxes)) == len(boxes)
-    assert all(0 <= x <= graph.width - 216 and 0 <= y <= graph.height - 60 for x, y in boxes)
+    assert all(0 <= x <= graph.width - graph.box_width and 0 <= y <= graph.height - graph.box_height for x, y in boxes)
     assert ["trained on and evaluated on"] == [arrow.word for arrow in graph.arrows if " and " in arrow.word]
 
 
@@ -284,3 +310,42 @@ def test_models_of_an_application_are_drawn_without_it() -> None:
 def test_without_relations_there_is_no_drawing() -> None:
     """A lone box says nothing."""
     assert draw(minimal_report()) is None
+
+
+def test_a_sparse_report_leaves_no_holes() -> None:
+    """Facts that are absent are rows that are absent; more terms than fit are counted."""
+    claims = tuple(
+        LicenseClaim(raw=f"l{i}", basis="declared", evidence=Evidence(statement="s", source="hub")) for i in range(9)
+    )
+    model = Component(
+        ref="m", kind=ComponentKind.MODEL, name="m", licenses=claims, model=ModelFacts(), supplier=None,
+        urls={"website": "https://x.example/"},
+    )  # fmt: skip
+    report = replace(
+        make_report(inspections=[inspected("a.bin", size=5_000_000_000_000)], components=[model], root="m"),
+        source=SourceFacts(revision="abc", gated="manual"),
+        digests={},
+        verifications=(Verification(kind="lfs", status=SignatureStatus.MISMATCH, covered=("a.bin",)),),
+        determinations=tuple(replace(d, headline=False) for d in fine_tune_report().determinations),
+    )
+    page = Reader(emit(report, "html")).text
+    for expected in ("5 more", "Revision abc", "gated: manual", "4.5 TiB", "Declared digests different 1 file", "none"):
+        assert expected in page
+    assert "General-purpose AI model: indicative criterion: indicates" in page
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 * 2**30, "5.0 GiB"), (2**60, "1048576.0 TiB")],
+)
+def test_sizes_are_in_binary_units(number: int, expected: str) -> None:
+    """The unit grows with the number, up to the largest."""
+    assert expected == size(number)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(7, "7"), (1_500, "1.5 K"), (8_030_261_248, "8.03 B"), (2 * 10**12, "2 T")]
+)
+def test_counts_have_three_digits(number: int, expected: str) -> None:
+    """As people write them."""
+    assert expected == count(number)

@@ -50,7 +50,7 @@ def test_the_first_lines_answer_the_questions() -> None:
         "Not safe to load because of pickle-dangerous-import",
         "1 critical, 1 high, 1 info, 1 ignored",
         "Apache-2.0 (declared)",
-        "Guidelines 62-63: insufficient evidence",
+        "One-third test: insufficient evidence",
         "6 inspected · 1 in part · 1 not inspected",
     ):
         assert expected in page

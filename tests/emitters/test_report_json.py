@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.emitters.reports import fine_tune_report, hostile_report, make_report, minimal_report
 
+from aibom.emitters.inert import cell, encodable
 from aibom.emitters.options import EmitOptions
 from aibom.emitters.report_json import emit, from_json, schema, schema_text, to_json
 from aibom.errors import DataError, OutputError
@@ -145,3 +146,26 @@ def test_an_empty_report_is_possible() -> None:
     """A target without files still gives a report that loads back."""
     report = make_report()
     assert report == from_json(to_json(report))
+
+
+def test_records_that_need_no_change_stay_the_same_objects() -> None:
+    """Making a report encodable costs nothing where there is nothing to do."""
+    report = fine_tune_report()
+    assert report is encodable(report)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("=1+1", "'=1+1"),
+        (" +cmd", "' +cmd"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-1", "'-1"),
+        ("plain", "plain"),
+        ("two\nlines\tand", "two\\u{a}lines\\u{9}and"),
+        ("\x1b[0m", "\\u{1b}[0m"),
+    ],
+)
+def test_a_cell_is_one_line_and_no_formula(raw: str, expected: str) -> None:
+    """What a spreadsheet would calculate gets an apostrophe before it."""
+    assert expected == cell(raw)

@@ -65,6 +65,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
+    environment.tests["multiline"] = lambda text: "\n" in text
     environment.filters |= {
         "words": lambda text: text.replace("-", " "),
         "link": link,

@@ -81,7 +81,8 @@ def _encodable(value: Any, *, in_mapping: bool) -> Any:
     if in_mapping and isinstance(value, int) and value.bit_length() > 64:
         return hex(value)
     if isinstance(value, Mapping):
-        return {_encodable(k, in_mapping=False): _encodable(v, in_mapping=True) for k, v in value.items()}
+        pairs = {_encodable(k, in_mapping=False): _encodable(v, in_mapping=True) for k, v in value.items()}
+        return value if pairs == value else pairs
     if isinstance(value, tuple):
         items = [_encodable(item, in_mapping=in_mapping) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else tuple(items)

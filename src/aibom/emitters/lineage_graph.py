@@ -13,7 +13,7 @@ from aibom.report import Report
 Kind = Literal["model", "base", "data", "part"]
 
 MAX_NODES = 40
-BOX_WIDTH, BOX_HEIGHT = 216, 60  # SVG user units
+BOX_WIDTH, BOX_HEIGHT = 236, 60  # SVG user units
 GAP_X, GAP_Y, MARGIN = 184, 20, 12
 _LINE = 27  # characters that fit into a box
 
@@ -56,6 +56,8 @@ class Graph:
     width: int
     height: int
     more: int
+    box_width: int = BOX_WIDTH
+    box_height: int = BOX_HEIGHT
 
 
 def draw(report: Report) -> Graph | None:

@@ -175,7 +175,7 @@ def _regulation(report: Report) -> str:
     shown = [d for d in act if d.headline] or sorted(act, key=lambda d: -list(Strength).index(d.strength))[:3]
     if not shown:
         return "Not evaluated"
-    return " · ".join(f"{one_line(d.rule.provision)}: {strength_words(d.strength)}" for d in shown)
+    return " · ".join(f"{one_line(d.rule.title)}: {strength_words(d.strength)}" for d in shown)
 
 
 def _looked_at(report: Report) -> str:

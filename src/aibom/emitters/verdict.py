@@ -42,4 +42,7 @@ def verdict(report: Report) -> Verdict:
         text += " in what was inspected"
     if grave:
         return Verdict(text=f"{text}, but something else to settle first", tone="undecided", rule=grave[0])
+    doubtful = (f.rule.id for f in live(report) if f.severity is Severity.MEDIUM and f.rule.id in CODE_ON_LOAD)
+    if (rule := next(doubtful, None)) is not None:
+        return Verdict(text=f"{text}, but something needs a reader", tone="undecided", rule=rule)
     return Verdict(text=text, tone="clear")
