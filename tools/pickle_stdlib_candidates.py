@@ -23,7 +23,8 @@ BUILTINS = {"exec": "code", "eval": "code", "compile": "code", "__import__": "im
 MODULES = {
     "os": {
         "process": "system popen execl execle execlp execlpe execv execve execvp execvpe spawnl spawnle spawnlp "
-        "spawnlpe spawnv spawnve spawnvp spawnvpe posix_spawn posix_spawnp fork forkpty kill killpg startfile abort _exit",
+        "spawnlpe spawnv spawnve spawnvp spawnvpe posix_spawn "
+        "posix_spawnp fork forkpty kill killpg startfile abort _exit",
         "write": "open remove unlink rename renames replace mkdir makedirs rmdir removedirs link symlink truncate "
         "chmod chown chdir mkfifo mknod setxattr utime fdopen write ftruncate chroot lchown umask",
         "read": "listdir scandir walk fwalk readlink read",

@@ -265,8 +265,8 @@ def test_arguments_across_windows() -> None:
     for pad in range(FIRST - 30, FIRST, 3):
         raw = (
             b"\x80\x04C"
-            + b"\x00"
-            + b"0"
+             b"\x00"
+             b"0"
             + (push("y" * 1000) + b"0") * (pad // 1006)
             + b"N0" * (pad % 1006 // 2)
             + push("some text of the middle")
