@@ -36,6 +36,7 @@ def statuses(path: Path) -> list[str]:
         (["--key", "key.pub"], 0, "verified"),
         (["--key", "key.pub", "--require-signature"], 0, "verified"),
         (["--require-signature"], 1, "present-unverified"),
+        (["--require-signature", "--fail-on", "never"], 1, "present-unverified"),
         (["--key", "other.pub"], 1, "invalid"),
         (["--key", "other.pub", "--key", "key.pub"], 0, "verified"),
         (["--ca", "ca.pem"], 0, "present-unverified"),

@@ -118,6 +118,46 @@ def test_digests_in_a_card_are_compared_with_care() -> None:
     assert () == check({**files, "README.md": twice.encode()}).verifications
 
 
+# --- the hub client's listing -----------------------------------------------------------------------------------------
+
+TREE = f".cache/huggingface/trees/{'a' * 40}.json"
+
+
+def tree(**files: object) -> bytes:
+    return encoded({"format_version": 1, "files": files})
+
+
+def test_a_listing_of_the_hub_client_is_compared() -> None:
+    """What LFS holds is compared by SHA-256, everything else by git blob id; a file that changed is medium."""
+    blob = hashlib.sha1(b"blob 2\0{}", usedforsecurity=False).hexdigest()
+    listing = tree(
+        **{
+            "model.bin": {"size": 1, "blob_id": "0" * 40, "lfs_sha256": SHA, "xet_hash": "f" * 64},
+            "config.json": {"size": 2, "blob_id": blob},
+            "not-downloaded.bin": {"size": 2, "blob_id": blob},
+            "../climbs": {"size": 2, "blob_id": blob},
+            "odd": 1,
+        }
+    )
+    files = {"model.bin": WEIGHTS, "config.json": b"{}", TREE: listing}
+    found = check(files).one("hub-listing")
+    assert (SignatureStatus.CHECKSUM_OK, ("config.json", "model.bin")) == (found.status, found.covered)
+    changed = check({**files, "model.bin": b"x"})
+    assert [("hash-mismatch", "medium")] == [(item.rule.id, item.severity.value) for item in changed.findings]
+
+
+@pytest.mark.parametrize("raw", [b"garbage", b"[]", b'{"format_version": 2, "files": {}}', tree(), b"{}"])
+def test_a_listing_of_another_shape_says_nothing(raw: bytes) -> None:
+    """The client itself would ignore it."""
+    assert () == check({"model.bin": WEIGHTS, TREE: raw}).verifications
+
+
+def test_of_two_listings_none_is_believed() -> None:
+    """Nobody knows which revision the files belong to."""
+    files = {"a": b"", TREE: tree(a={"lfs_sha256": SHA}), TREE.replace("a" * 40, "b" * 40): tree(a={"lfs_sha256": SHA})}
+    assert () == check(files).verifications
+
+
 # --- pointers and claims in metadata ----------------------------------------------------------------------------------
 
 

@@ -23,12 +23,14 @@ from aibom.emitters import EMITTERS
 from aibom.emitters.options import EmitOptions
 from aibom.errors import AibomError, UsageError
 from aibom.findings import Finding, Severity
+from aibom.integrity.rules import SIGNATURE_REQUIRED
 from aibom.pipeline import scan
 from aibom.report import Report
 from aibom.sources.targets import open_related, open_source
 
 EXIT_FOUND = 1
 _NEVER = "never"
+_GATES = POLICY_RULE_IDS | {SIGNATURE_REQUIRED.id}
 
 
 @click.command(
@@ -138,7 +140,7 @@ def _emit(report: Report, outputs: tuple[Output, ...], choices: Choices, seconds
 def fails(report: Report, fail_on: str) -> bool:
     """Say whether the report ends a pipeline: a finding that is bad enough, or a policy gate that was not passed."""
     live = [finding for finding in report.findings if finding.suppression is None]
-    if any(finding.rule.id in POLICY_RULE_IDS for finding in live):
+    if any(finding.rule.id in _GATES for finding in live):
         return True
     return fail_on != _NEVER and any(finding.severity.at_least(Severity(fail_on)) for finding in live)
 

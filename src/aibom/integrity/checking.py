@@ -13,6 +13,7 @@ from aibom.integrity.comparison import Target, compare
 from aibom.integrity.declared import compare_declared
 from aibom.integrity.detached import check_detached, find_c2pa
 from aibom.integrity.gathering import Gathered, gather
+from aibom.integrity.hub_listing import HUB_LISTING
 from aibom.integrity.lfs import find_content
 from aibom.integrity.requirement import require_signature
 from aibom.integrity.rules import SIGNER_UNTRUSTED
@@ -22,6 +23,8 @@ from aibom.settings import Settings
 from aibom.sources.protocol import Source
 
 __all__ = ["Gathered", "gather", "tensor_roots", "verify", "with_digests"]
+
+_SOFT = frozenset({CARD_DIGEST, HUB_LISTING})
 
 
 def verify(
@@ -57,11 +60,11 @@ def _signed(source: Source, gathered: Gathered, target: Target) -> tuple[list[Ve
     verifications: list[Verification] = []
     findings: list[Finding] = []
     for item, found in results:
-        if item.kind not in {CHECKSUM_FILE, CARD_DIGEST} and item.status is SignatureStatus.VERIFIED:
+        if item.kind not in {CHECKSUM_FILE, *_SOFT} and item.status is SignatureStatus.VERIFIED:
             listed = {path for name in item.covered if name in by_list for path in by_list[name].covered}
             item = replace(item, covered=tuple(sorted({*item.covered, *listed})))  # noqa: PLW2901 -- the same, widened
         verifications.append(item)
-        findings += _softened(found) if item.kind == CARD_DIGEST else found
+        findings += _softened(found) if item.kind in _SOFT else found
     if any(item.status is SignatureStatus.VERIFIED for item in verifications):
         # Somebody else's further signature takes nothing away from the one that was asked for.
         findings = [
@@ -72,7 +75,7 @@ def _signed(source: Source, gathered: Gathered, target: Target) -> tuple[list[Ve
 
 
 def _softened(findings: tuple[Finding, ...]) -> list[Finding]:
-    """Lower what rests on reading prose: a card may speak of another revision of the file."""
+    """Lower what may speak of another revision of the file: prose, and a listing that was never updated."""
     return [
         replace(finding, severity=Severity.MEDIUM) if finding.rule is HASH_MISMATCH else finding for finding in findings
     ]

@@ -18,6 +18,7 @@ from aibom.integrity.checksums import is_checksum_file, read_card_digests, read_
 from aibom.integrity.claims import Claim, Manifest, Resource
 from aibom.integrity.comparison import base_of, subject_of
 from aibom.integrity.detached import Detached, find_detached
+from aibom.integrity.hub_listing import is_hub_listing, read_hub_listing
 from aibom.integrity.rules import SIGNATURE_INVALID
 from aibom.integrity.statements import MODEL_SIGNATURE, MODEL_SIGNATURE_V0_2, Statement, read_statement
 from aibom.integrity.strict_json import strict_object
@@ -78,6 +79,15 @@ def gather(source: Source, inspections: tuple[Inspection, ...], settings: Settin
 def _read(
     source: Source, file: RepoFile, files: Mapping[str, RepoFile], trusted: Trusted, limits: Limits
 ) -> Iterator[Claim]:
+    if is_hub_listing(file, files):
+        with source.open(file.path) as data:
+            try:
+                claim = read_hub_listing(file, data, limits)
+            except FileFault:
+                return  # a cache file that its own client would ignore
+        if claim is not None:
+            yield claim
+        return
     named_so = file.path.lower().endswith(_BUNDLE_ENDINGS)
     if file.format in _BUNDLES or (file.format is Format.JSON and named_so):
         with source.open(file.path) as data:
