@@ -86,3 +86,11 @@ def test_mentions_are_bounded() -> None:
     names = "".join(f"- d/n{number}\n" for number in range(3000))
     assert len(datasets({"README.md": f"---\ndatasets:\n{names}---\n"})) <= 1000
     assert () == datasets({"README.md": f"---\ndatasets: [{'x ' * 300}]\n---\n"})
+
+
+def test_spacy_names_its_sources() -> None:
+    """spaCy's meta.json lists what a pipeline was trained on."""
+    meta = '{"spacy_version": ">=3", "sources": [{"name": "UD German", "license": "CC"}, 3, {"name": 5}]}'
+    target = repository({"meta.json": meta})
+    (layout,) = find_models(target)
+    assert ["UD German"] == [dataset.title for dataset in resolve_datasets(target, layout, None)]

@@ -145,6 +145,8 @@ def test_configurations_and_the_hub_are_claims() -> None:
     }
     assert any(claim.evidence.source == "hub" for claim in root(result).licenses)
     assert [("license-missing-text", "low")] == findings(result)
+    packed = resolution({"a": ""}, facts=SourceFacts(kind="oci-layout", claims={"descriptor.licenses": "MIT, gemma"}))
+    assert ["mit", "gemma"] == [claim.key for claim in root(packed).licenses]
     assert [("code", "MIT")] == [
         (claim.scope.value, claim.expression)
         for claim in root(resolution({"pyproject.toml": '[project]\nlicense = "MIT"\n'})).licenses

@@ -9,6 +9,7 @@ from tests.resolvers.targets import repository, said, weights
 
 from aibom.components import Derivation, Inspection
 from aibom.findings import Severity
+from aibom.report import SourceFacts
 from aibom.resolvers.layouts import find_models
 from aibom.resolvers.lineage import Lineage, resolve_lineage
 from aibom.resolvers.model_card import read_card
@@ -20,11 +21,14 @@ CD = "https://huggingface.co/c/d"
 GGUF = {"general.architecture": "llama"}
 
 
-def lineage(files: dict[str, str], *more: Inspection, identity: str | None = None) -> Lineage:
+def lineage(
+    files: dict[str, str], *more: Inspection, identity: str | None = None, source: SourceFacts | None = None
+) -> Lineage:
     target = repository(files, more)
     (layout,) = find_models(target)
     card = read_card(target).card
-    return resolve_lineage(target, layout, card, model_facts(target, layout, sets_of(layout), card), identity)
+    facts = model_facts(target, layout, sets_of(layout), card)
+    return resolve_lineage(target, layout, card=card, facts=facts, identity=identity, source=source)
 
 
 def bases(found: Lineage) -> list[tuple[str, str, str | None]]:
@@ -241,3 +245,22 @@ def test_derivations_have_severities_by_use() -> None:
     """An adapter's base is fetched at load: unpinned it weighs more than history."""
     found = lineage(adapter(base_model_name_or_path="a/b"))
     assert (Derivation.ADAPTER, Severity.MEDIUM) == (found.bases[0].derivation, found.findings[0].severity)
+
+
+def test_more_tools_leave_hints() -> None:
+    """timm's configuration and the model specification of single files are hints."""
+    timm = {
+        "config.json": json.dumps({"architecture": "x", "num_classes": 2, "pretrained_cfg": {"hf_hub_id": "timm/x"}})
+    }
+    assert [("timm/x", "finetune", None)] == bases(lineage(timm))
+    metadata = {"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"}
+    found = lineage({}, weights("lora.safetensors", {"a": (2,)}, metadata=metadata))
+    assert ["stabilityai/stable-diffusion-xl-base-1.0"] == [base.name.id for base in found.bases]
+
+
+def test_a_manifest_names_the_source() -> None:
+    """A model packed for a registry says which repository it was taken from."""
+    facts = SourceFacts(kind="oci-layout", claims={"descriptor.sourceURL": "https://huggingface.co/a/b"})
+    assert [("a/b", "converted", None)] == bases(lineage(config(), source=facts))
+    other = SourceFacts(kind="oci-layout", claims={"descriptor.sourceURL": "https://example.org/x"})
+    assert [] == bases(lineage(config(), source=other))

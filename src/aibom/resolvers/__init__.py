@@ -54,7 +54,7 @@ def resolve(
     else:
         root = _siblings(assembly, files, layouts, subject, root_card)
     if root_card.card is None and not any(component.card for component in assembly.components.values()):
-        severity = Severity.INFO if len(inspections) == 1 else None
+        severity = Severity.INFO if source_facts.kind == "file" else None
         assembly.findings.append(Finding.of(CARD_MISSING, "there is no README.md", severity=severity))
     assembly.findings.extend(resolve_remote_code(files))
     dependencies = resolve_dependencies(files)

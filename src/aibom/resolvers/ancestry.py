@@ -94,7 +94,7 @@ class Ancestry:
         layout = Layout(folder="", label="", marker=Marker(library=None))
         revision = source.revision or name.revision
         claims = collect_terms(repository, layout, card, source.facts()).claims
-        lineage = resolve_lineage(repository, layout, card, ModelFacts(), name.id)
+        lineage = resolve_lineage(repository, layout, card=card, facts=ModelFacts(), identity=name.id)
         return Ancestor(name=replace(name, revision=revision), claims=claims, bases=resolved(lineage.bases))
 
 

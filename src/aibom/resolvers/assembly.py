@@ -32,7 +32,7 @@ from aibom.resolvers.licenses import Licensed, resolve_licenses
 from aibom.resolvers.lineage import Base, resolve_lineage
 from aibom.resolvers.model_card import CardReading
 from aibom.resolvers.model_facts import model_facts, sets_of
-from aibom.resolvers.repository import Repository, stated
+from aibom.resolvers.repository import Repository, name_of, stated
 from aibom.resolvers.subject import Subject
 from aibom.resolvers.weight_checks import check_weights
 from aibom.settings import Profile
@@ -62,11 +62,14 @@ class Assembly:
         sets = sets_of(layout)
         facts = model_facts(self._repository, layout, sets, card)
         self.findings.extend(check_weights(layout, sets))
-        lineage = resolve_lineage(self._repository, layout, card, facts, subject.id or subject.name)
+        source = self._facts if whole else None
+        lineage = resolve_lineage(
+            self._repository, layout, card=card, facts=facts, identity=subject.id or subject.name, source=source
+        )
         bases = resolved(lineage.bases)
         self.findings.extend(lineage.findings)
         datasets = resolve_datasets(self._repository, layout, card)
-        terms = collect_terms(self._repository, layout, card or shared, self._facts if whole else None)
+        terms = collect_terms(self._repository, layout, card or shared, source)
         parents = (*self._base_edges(bases), *_data_edges(datasets), *_code_edges(terms.claims))
         licensing = resolve_licenses(
             Licensed(
@@ -92,7 +95,7 @@ class Assembly:
             paths=self._paths(layout, whole=whole),
             card=card,
             model=facts,
-            urls=_urls(subject, card, self._facts if whole else None),
+            urls=_urls(subject, card, source),
             supplier=subject.supplier,
             properties=licensing.properties,
             evidence=(subject.evidence,),
@@ -112,7 +115,7 @@ class Assembly:
         sets = sets_of(part)
         facts = model_facts(self._repository, part, sets, None)
         self.findings.extend(check_weights(part, sets))
-        lineage = resolve_lineage(self._repository, part, None, facts, None)
+        lineage = resolve_lineage(self._repository, part, card=None, facts=facts, identity=None)
         component = Component(
             ref=ref,
             kind=ComponentKind.MODEL,
@@ -229,14 +232,20 @@ class Assembly:
 
     def _paths(self, layout: Layout, *, whole: bool) -> tuple[str, ...]:
         """The files of a model, without those of its parts."""
-        taken = {path for part in layout.parts for path in self._paths(part, whole=False)}
+        taken = {path for part in layout.parts for path in self._all_paths(part, whole=False)}
+        return tuple(sorted(self._all_paths(layout, whole=whole) - taken))
+
+    def _all_paths(self, layout: Layout, *, whole: bool) -> set[str]:
+        """The files of a model with those of its parts."""
         own = {file.path for file in layout.files}
-        start = "" if whole else f"{layout.folder}/" if layout.folder else None
-        if start is not None:
-            own |= {path for path in self._repository.paths() if path.startswith(start)}
-        elif layout.marker.path:
+        for part in layout.parts:
+            own |= self._all_paths(part, whole=False)
+        if layout.marker.path:
             own.add(layout.marker.path)
-        return tuple(sorted(own - taken))
+        if whole or (layout.folder and layout.label == name_of(layout.folder)):
+            start = "" if whole else f"{layout.folder}/"
+            own |= {path for path in self._repository.paths() if path.startswith(start)}
+        return own
 
     def _free(self, ref: str) -> str:
         number, free = 2, ref

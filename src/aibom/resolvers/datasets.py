@@ -105,6 +105,12 @@ def _records(repository: Repository, layout: Layout) -> Iterator[_Mention]:
                 yield _Mention(
                     raw=raw, role="train", evidence=stated(path, f"{key}: {_public(raw)}", document.lines.get(key))
                 )
+    if layout.marker.library == "spacy" and layout.marker.path:
+        for index, item in enumerate(_list(layout.config.get("sources"))[:_MAX_DATASETS]):
+            if isinstance(raw := mapping(item).get("name"), str) and raw:
+                yield _Mention(
+                    raw=raw, role="train", evidence=stated(layout.marker.path, f"sources.{index}: {raw[:200]}")
+                )
     path = repository.find(layout.folder, "training_params.json")
     raw = mapping(repository.json(path)).get("data_path") if path else None
     if path and isinstance(raw, str) and raw:
@@ -115,6 +121,10 @@ def _paths(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, list):
         for index, item in enumerate(value[:_MAX_DATASETS]):
             yield f"{key}.{index}", mapping(item).get("path")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _public(raw: str) -> str:

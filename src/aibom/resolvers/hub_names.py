@@ -27,6 +27,7 @@ _FOLDERS = frozenset({
 _STEP = re.compile(r"(?:checkpoint|step|epoch|global_step)[-_]?\d+$")
 _COMMIT = re.compile(r"[0-9a-f]{40}$")
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
+_ABSOLUTE = re.compile(r"(?:/[\w.\-]+/|~/|[A-Za-z]:[\\/]|\\\\)[^<>|\x00-\x1f]*$")
 _SAFE_URL = re.compile(r"https?://[^\s@\"'<>\\]{1,500}$")
 
 Kind = Literal["hub", "url", "local", "name"]
@@ -84,6 +85,14 @@ def parse_name(raw: str) -> ModelName | None:
     if match := _HUB_ID.fullmatch(text.removeprefix("hf://").removeprefix("hf.co/")):
         return _hub(match)
     return ModelName(kind="name", name=text) if _LEGACY_NAME.fullmatch(text) else None
+
+
+def without_folders(text: str) -> str:
+    """Cut a value that is an absolute path of somebody's machine to its last part; leave everything else."""
+    if not _ABSOLUTE.match(text) or len(text) > 1000 or "\n" in text or text.startswith("//"):
+        return text
+    last = re.split(r"[\\/]", text.rstrip("/\\"))[-1]
+    return f"…/{last}" if last and last != text else text
 
 
 def _hub(match: re.Match[str]) -> ModelName:

@@ -64,7 +64,7 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
         *_card(card),
         *_weight_metadata(layout),
         *_configurations(repository, layout),
-        *_hub(facts),
+        *_source(facts),
         *(claim for file in files for claim in _detected(file)),
     ]
     paths = [path for folder in dict.fromkeys((layout.folder, "")) for path in repository.files_in(folder)]
@@ -201,10 +201,14 @@ def _project_license(repository: Repository, path: str) -> str | None:
     return value.strip()[:500] if isinstance(value, str) and value.strip() else None
 
 
-def _hub(facts: SourceFacts | None) -> Iterator[LicenseClaim]:
-    raw = facts.claims.get("license") if facts else None
-    if isinstance(raw, str) and raw.strip():
-        yield _declared(raw.strip(), Evidence(statement=f"license: {raw.strip()[:200]}", source="hub"))
+def _source(facts: SourceFacts | None) -> Iterator[LicenseClaim]:
+    """What the hub, or the manifest in a registry, says."""
+    claims = facts.claims if facts else {}
+    for key, who in (("license", "hub"), ("descriptor.licenses", "manifest")):
+        raw = claims.get(key)
+        for part in raw.split(",") if isinstance(raw, str) else ():
+            if part.strip():
+                yield _declared(part.strip(), Evidence(statement=f"{key}: {part.strip()[:200]}", source=who))
 
 
 def _detected(file: LicenseFile) -> Iterator[LicenseClaim]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from aibom.components import Derivation, ModelCard, ModelFacts
 from aibom.files import Location
 from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.report import SourceFacts
 from aibom.resolvers.hub_names import ModelName
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims
@@ -85,10 +86,16 @@ class Lineage:
 
 
 def resolve_lineage(
-    repository: Repository, layout: Layout, card: ModelCard | None, facts: ModelFacts, identity: str | None
+    repository: Repository,
+    layout: Layout,
+    *,
+    card: ModelCard | None,
+    facts: ModelFacts,
+    identity: str | None,
+    source: SourceFacts | None = None,
 ) -> Lineage:
     """Gather and merge what is said about the base; `identity` is the model's own `owner/name` where it is known."""
-    claims = collect_claims(repository, layout, card)
+    claims = collect_claims(repository, layout, card, source)
     findings: list[Finding] = []
     kept: list[BaseClaim] = []
     for claim in claims:

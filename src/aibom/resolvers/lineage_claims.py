@@ -11,6 +11,7 @@ from typing import Any
 from aibom.components import Derivation, ModelCard, Scalar
 from aibom.files import Format
 from aibom.findings import Evidence
+from aibom.report import SourceFacts
 from aibom.resolvers.documents import mapping
 from aibom.resolvers.hub_names import ModelName, parse_name
 from aibom.resolvers.layouts import Layout
@@ -25,6 +26,12 @@ _SS_BASES = {
     "sdxl_base_v1-0": "stabilityai/stable-diffusion-xl-base-1.0",
     "sdxl_base_v0-9": "stabilityai/stable-diffusion-xl-base-0.9",
     "flux1": "black-forest-labs/FLUX.1-dev",
+}
+# The same in the Stability model specification, https://github.com/Stability-AI/ModelSpec.
+_MODELSPEC_BASES = {
+    "stable-diffusion-v1": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "stable-diffusion-xl-v1-base": "stabilityai/stable-diffusion-xl-base-1.0",
+    "flux-1-dev": "black-forest-labs/FLUX.1-dev",
 }
 
 
@@ -46,16 +53,19 @@ class BaseClaim:
     derivation: Derivation | None = None
 
 
-def collect_claims(repository: Repository, layout: Layout, card: ModelCard | None) -> tuple[BaseClaim, ...]:
-    """Return all claims, in the order of trust."""
+def collect_claims(
+    repository: Repository, layout: Layout, card: ModelCard | None, facts: SourceFacts | None = None
+) -> tuple[BaseClaim, ...]:
+    """Return all claims, in the order of trust; `facts` are those of the target, where the layout is all of it."""
     found = [
         *_adapter(repository, layout),
         *_merge_recipe(repository, layout),
         *_gguf(layout),
         *_modelfile(repository, layout),
+        *_manifest(facts),
         *_trainer_metadata(layout),
         *_card(card),
-        *_config_hint(repository, layout),
+        *_config_hints(repository, layout),
     ]
     return tuple(sorted(found[: _MAX_BASES * 4], key=lambda claim: claim.trust))
 
@@ -176,23 +186,29 @@ def _modelfile(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
             yield from _claim(name, path, match[1].upper(), Trust.TOOL, derivation=how, line=number)
 
 
+def _manifest(facts: SourceFacts | None) -> Iterator[BaseClaim]:
+    """A model packed for a registry names where it was taken from (`org.cncf.model` descriptor)."""
+    raw = facts.claims.get("descriptor.sourceURL") if facts else None
+    if isinstance(raw, str) and (name := parse_name(raw)) and name.kind == "hub":
+        evidence = Evidence(statement=f"descriptor.sourceURL: {name.shown}", source="manifest")
+        yield BaseClaim(name=name, trust=Trust.TOOL, evidence=evidence, derivation=Derivation.CONVERTED)
+
+
 def _trainer_metadata(layout: Layout) -> Iterator[BaseClaim]:
     """LoRA trainers leave what they started from in the safetensors metadata: a hint, for it is free text."""
     for file in layout.files:
-        if file.format is Format.SAFETENSORS:
-            metadata = file.inspection.metadata
-            version = metadata.get("ss_base_model_version")
-            if isinstance(version, str) and version in _SS_BASES:
-                yield from _claim(
-                    _SS_BASES[version], file.path, "ss_base_model_version", Trust.HINT, derivation=Derivation.ADAPTER
-                )
-            yield from _claim(
-                metadata.get("ss_sd_model_name"),
-                file.path,
-                "ss_sd_model_name",
-                Trust.HINT,
-                derivation=Derivation.ADAPTER,
-            )
+        if file.format is not Format.SAFETENSORS:
+            continue
+        metadata = file.inspection.metadata
+        found = {
+            "ss_base_model_version": _SS_BASES.get(str(metadata.get("ss_base_model_version"))),
+            "modelspec.architecture": _MODELSPEC_BASES.get(
+                str(metadata.get("modelspec.architecture")).partition("/")[0]
+            ),
+            "ss_sd_model_name": metadata.get("ss_sd_model_name"),
+        }
+        for key, raw in found.items():
+            yield from _claim(raw, file.path, key, Trust.HINT, derivation=Derivation.ADAPTER)
 
 
 def _card(card: ModelCard | None) -> Iterator[BaseClaim]:
@@ -203,16 +219,17 @@ def _card(card: ModelCard | None) -> Iterator[BaseClaim]:
         yield from _claim(raw, card.path, "base_model", Trust.CARD, line=line)
 
 
-def _config_hint(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+def _config_hints(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
     path = layout.marker.config_path
     if path is None or name_of(path) != "config.json":
         return
-    key = "_name_or_path"
-    for claim in _claim(layout.config.get(key), path, key, Trust.HINT):
-        # A path of the author's machine, or a class name that some versions write, names nothing.
-        if claim.name.kind == "hub":
-            line = line_of(repository.text(path), f'"{key}"')
-            yield replace(claim, evidence=stated(path, f"{key}: {claim.name.id}", line))
+    pretrained = mapping(layout.config.get("pretrained_cfg"))
+    for key, raw in (("_name_or_path", layout.config.get("_name_or_path")), ("hf_hub_id", pretrained.get("hf_hub_id"))):
+        for claim in _claim(raw, path, key, Trust.HINT):
+            # A path of the author's machine, or a class name that some versions write, names nothing.
+            if claim.name.kind == "hub":
+                line = line_of(repository.text(path), f'"{key}"')
+                yield replace(claim, evidence=stated(path, f"{key}: {claim.name.id}", line))
 
 
 def _list(value: Any) -> list[Any]:

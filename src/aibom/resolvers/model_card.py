@@ -15,6 +15,7 @@ from aibom.limits import Limits
 from aibom.resolvers.card_metrics import evaluation_files, model_index
 from aibom.resolvers.documents import Text, mapping, texts
 from aibom.resolvers.front_matter import FrontMatter, split_front_matter, split_sections
+from aibom.resolvers.hub_names import without_folders
 from aibom.resolvers.repository import Repository
 from aibom.resolvers.yaml_documents import Yaml, YamlDocument, parse_yaml
 
@@ -162,7 +163,7 @@ def _scalars(item: Yaml, limit: int) -> tuple[str, ...]:
         return ("true" if item else "false",)
     if isinstance(item, list):
         item = [("true" if part else "false") if isinstance(part, bool) else part for part in item]
-    return tuple(text[:limit] for text in texts(item))
+    return tuple(without_folders(text[:limit]) for text in texts(item))
 
 
 def _emissions(value: Yaml) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aibom.components import Basis, Fact, Scalar
 from aibom.files import Format
+from aibom.resolvers.hub_names import without_folders
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.repository import stated
 from aibom.resolvers.weights import WeightFile
@@ -51,7 +52,7 @@ def _scalar(value: Any) -> Scalar | None:
         case float():
             return value if math.isfinite(value) else str(value)
         case str():
-            return value if len(value) <= _MAX_TEXT else None
+            return without_folders(value) if len(value) <= _MAX_TEXT else None
         case _:
             return None
 
