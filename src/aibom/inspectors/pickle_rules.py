@@ -53,7 +53,7 @@ MALFORMED = Rule(
         "error is seen. Broken streams are a known way to get past scanners that give up at the first fault."
     ),
     help="Fetch the file again and compare its digest with the publisher's; do not load it if it stays broken.",
-    references=("https://www.reversinglabs.com/blog/rl-identifies-malware-ml-model-hosted-on-hugging-face",),
+    references=("https://arxiv.org/abs/2508.19774",),
     cwes=(502,),
 )
 PRESENT = Rule(
