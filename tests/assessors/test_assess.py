@@ -456,6 +456,21 @@ def test_license_statements_that_disagree_leave_it_open() -> None:
     assert "disagree" in result.statement
 
 
+def test_terms_of_the_base_stay_with_what_is_made_from_it() -> None:
+    """A fine-tune that declares Apache-2.0 on a base under Llama's terms has the base's user threshold."""
+    card = llm(OPEN, license="apache-2.0", base_model="meta-llama/Llama-3.1-8B", base_model_relation="finetune")
+    result = found(model(card, config=LLM, parameters=8.03e9))
+    sentence = "open-source exception Art. 53(2): does not indicate (llama3.1: user threshold)"
+    assert sentence == result["art-53-2-open-source"].statement
+
+
+def test_unknown_terms_of_a_base_leave_the_license_open() -> None:
+    """A free license on a base whose license nobody knows settles nothing; a distilled model carries no weights."""
+    for relation, expected in (("finetune", "insufficient-evidence"), ("distilled", "suggests")):
+        card = llm(OPEN, license="apache-2.0", base_model="nobody/Mystery-9B", base_model_relation=relation)
+        assert expected == strengths(model(card, config=LLM, parameters=9e9))["art-53-2-license"]
+
+
 def test_paid_access_in_the_card_is_an_open_question() -> None:
     """A card that sells a commercial license leaves monetization unsettled."""
     card = llm(OPEN + "\nPurchase a commercial license on our pricing page.\n", license="apache-2.0")

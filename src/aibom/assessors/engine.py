@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field, replace
 
 from aibom.assessors import wording
@@ -14,6 +15,7 @@ from aibom.findings import Evidence
 from aibom.report import Determination, RuleRef, Strength, Timing
 
 _ORDER = tuple(Strength)
+_SAYS_SO = re.compile("not found|not stated|\\{missing\\}")
 _ALWAYS = Fact(value=True, method="definition", confidence=1.0)
 
 
@@ -163,7 +165,7 @@ def _reason(book: Rulebook, rule: BookRule, outcome: Outcome, facts: Facts, miss
         outcome.reason, facts, missing, tuple(book.lists.values()), threshold=threshold, wants=rule.wants
     )
     absent = [name for name in missing if (fact := facts[name]) is None or not fact.value]
-    if outcome.strength is Strength.INSUFFICIENT_EVIDENCE and absent and "not found" not in outcome.reason:
+    if outcome.strength is Strength.INSUFFICIENT_EVIDENCE and absent and not _SAYS_SO.search(outcome.reason):
         reason += f"; not found: {wording.short_labels(absent)}"
     return reason
 

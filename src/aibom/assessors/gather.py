@@ -66,7 +66,7 @@ def gather(
     facts.update(compute_facts(size, figures, lineage, known, trainer_flops=trainer, policy=book.policy))
     inputs = facts["input.modalities"].value if "input.modalities" in facts else frozenset()
     multimodal = isinstance(inputs, frozenset) and "image" in inputs
-    facts.update(license_facts(component, resolution, passages, multimodal=multimodal))
+    facts.update(license_facts(component, resolution, passages, lineage, multimodal=multimodal))
     facts.update(_lineage_facts(lineage))
     facts.update(name_facts(component, resolution))
     facts.update(file_facts(component, mine, passages))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from aibom.assessors.card_text import CardPassage, Part
-from aibom.assessors.facts import Fact, merge_evidence
-from aibom.assessors.reference_data import LicenseTerms, license_terms
+from aibom.assessors.card_text import CardPassage, Part, quote
+from aibom.assessors.facts import Fact
+from aibom.assessors.gather_compute import Lineage
+from aibom.assessors.reference_data import KNOWN_MODELS_DATE, license_terms
 from aibom.components import Component, LicenseClaim, Resolution, Scope
 from aibom.findings import Evidence
 
@@ -55,47 +56,78 @@ _STATED_TERMS = (
 
 
 def license_facts(
-    component: Component, resolution: Resolution, passages: Sequence[CardPassage], *, multimodal: bool
+    component: Component,
+    resolution: Resolution,
+    passages: Sequence[CardPassage],
+    lineage: Lineage,
+    *,
+    multimodal: bool,
 ) -> Iterator[tuple[str, Fact]]:
-    """Yield the license facts. Flags are complete only where every license that is claimed is in the table of terms."""
+    """Yield the license facts. A base's terms stay with what is made from it, whatever its maker declares.
+
+    Flags are complete only where every license that is claimed is in the table of terms.
+    """
     claims = [claim for claim in component.licenses if claim.scope is Scope.WEIGHTS]
-    table = license_terms()
-    found: dict[str, tuple[LicenseTerms, LicenseClaim]] = {}
-    open_claims = []
-    for claim in claims:
-        if claim.key and claim.key not in _UNSTATED and (terms := table.get(claim.key)):
-            found.setdefault(claim.key, (terms, claim))
-        else:
-            open_claims.append(claim)
+    found = {key: _told(claim) for claim in claims if (key := _key(claim)) is not None}
     # A placeholder ("other") beside a text that was recognised is settled by that text.
-    open_claims = [claim for claim in open_claims if not found or claim.key not in {None, *_UNSTATED}]
-    keys = frozenset(found)
-    if keys:
-        evidence = merge_evidence((_told(claim),) for _, claim in found.values())
-        yield "license.keys", Fact(value=keys, evidence=evidence, method="license statements")
+    unread = [claim for claim in claims if _key(claim) is None and not (found and claim.key in {None, *_UNSTATED})]
+    own = bool(found)
+    inherited, base_unread = _inherited(lineage)
+    for key, evidence in inherited.items():
+        found.setdefault(key, evidence)
+    if found:
+        yield "license.keys", Fact(value=frozenset(found), evidence=tuple(found.values()), method="license statements")
     conflict = _conflict(resolution, claims)
-    if keys or conflict is not None:
+    if conflict is not None:
+        yield "license.conflict", Fact(value=True, evidence=(conflict,), method="comparison")
+    elif own and not base_unread:
+        yield "license.conflict", Fact(value=False, method="comparison")
+    stated = [] if own else list(_stated_terms(passages))
+    if found or stated:
         yield (
-            "license.conflict",
-            Fact(value=conflict is not None, evidence=(conflict,) if conflict else (), method="comparison"),
+            "license.flags",
+            _flags(found, stated, complete=own and not unread and not base_unread, multimodal=multimodal),
         )
-    stated = [] if found else list(_stated_terms(passages))
-    if not found and not stated:
-        return
-    flags = {flag for terms, _ in found.values() for flag in terms.flags} | {flag for flag, _ in stated}
+
+
+def _flags(
+    found: Mapping[str, Evidence], stated: Sequence[tuple[str, Evidence]], *, complete: bool, multimodal: bool
+) -> Fact:
+    table = license_terms()
+    flags = {flag for key in found for flag in table[key].flags} | {flag for flag, _ in stated}
     if "territorial-exclusion-eu-multimodal" in flags:
         flags.remove("territorial-exclusion-eu-multimodal")
         flags |= {"territorial-exclusion-eu"} if multimodal else set()
-    statements = [_told(claim) for _, claim in found.values()]
-    for terms, _ in found.values():
-        clause = f"{terms.key}: {terms.clause} ({terms.source or _TABLE})"
+    statements = list(found.values())
+    for key in found:
+        clause = f"{key}: {table[key].clause} ({table[key].source or _TABLE})"
         statements.append(Evidence(statement=clause, source=_TABLE))
     statements += [evidence for _, evidence in stated]
-    confidence = min((_CONFIDENCE[terms.confidence] for terms, _ in found.values()), default=0.5)
-    yield "license.flags", Fact(
-        value=frozenset(flags), evidence=tuple(dict.fromkeys(statements)), method=_TABLE, confidence=confidence,
-        complete=bool(found) and not open_claims,
+    return Fact(
+        value=frozenset(flags), evidence=tuple(dict.fromkeys(statements)), method=_TABLE, complete=complete,
+        confidence=min((_CONFIDENCE[table[key].confidence] for key in found), default=0.5),
     )  # fmt: skip
+
+
+def _key(claim: LicenseClaim) -> str | None:
+    """Return the key of a claim whose terms are in the table."""
+    return claim.key if claim.key and claim.key not in _UNSTATED and claim.key in license_terms() else None
+
+
+def _inherited(lineage: Lineage) -> tuple[dict[str, Evidence], bool]:
+    """Return the licenses of the bases, and whether one of a base is not known. Distilled models carry no weights."""
+    if lineage.relation in {"none", "distilled"}:
+        return {}, False
+    found: dict[str, Evidence] = {}
+    unread = False
+    for base, known in lineage.bases:
+        keys = {key: claim.evidence.source for claim in base.licenses if (key := _key(claim)) is not None}
+        if not keys and known is not None and known.license in license_terms():
+            keys = {str(known.license): f"known models {KNOWN_MODELS_DATE}"}
+        unread = unread or not keys
+        for key, source in keys.items():
+            found[key] = Evidence(statement=f"license of the base {quote(base.name)}: {key}", source=source)
+    return found, unread
 
 
 def _told(claim: LicenseClaim) -> Evidence:

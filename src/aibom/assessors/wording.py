@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from aibom.assessors.compute import compare
 from aibom.assessors.facts import FACTS, Estimate, Facts
+from aibom.assessors.reference_data import KNOWN_MODELS_DATE, license_terms
 from aibom.report import Strength
 
 _PLACEHOLDER = re.compile(r"\{([a-z-]+)\}")
@@ -15,7 +16,7 @@ _METHODS = {
     "6nd": "from tokens and parameters",
     "hardware": "from accelerator hours",
     "trainer-state": "from the trainer's state",
-    "reference-table": "known models",
+    "reference-table": f"known models {KNOWN_MODELS_DATE}",
     "lineage": "by way of the base model",
 }
 _MAX_MISSING = 4
@@ -98,9 +99,14 @@ def _values(
             return ""
         return f"; {amount(parameters)} parameters would need {amount(threshold / (6 * parameters))} tokens"
 
-    def terms(words: Mapping[str, str]) -> str:
-        flags = facts.words("license.flags")
-        return ", ".join(text for flag, text in words.items() if flag in flags)
+    flags = facts.words("license.flags")
+    # The first list with a term that is met: what decides, not everything that could be said.
+    speaking = next((words for words in lists if flags & set(words)), {})
+
+    def licenses() -> str:
+        keys, table = facts.words("license.keys"), license_terms()
+        those = {key for key in keys if not speaking or table[key].flags & set(speaking)}
+        return ", ".join(sorted(those or keys)) or "not stated"
 
     def amount_known(name: str) -> Callable[[], str]:
         return lambda: f"{compute(name)()} {source(name)()}" if facts.estimates(name) else "compute not stated"
@@ -118,8 +124,8 @@ def _values(
         "own-source": source("lineage.own-compute"),
         "outputs": words("output.modalities"),
         "inputs": words("input.modalities"),
-        "license": words("license.keys"),
-        "terms": lambda: next(filter(None, map(terms, lists)), "no such term"),
+        "license": licenses,
+        "terms": lambda: ", ".join(text for flag, text in speaking.items() if flag in flags) or "no such term",
         "missing": lambda: short_labels(missing) or "nothing",
         "break-even": break_even,
         "relation": lambda: str(fact.value) if (fact := facts["lineage.relation"]) else "not stated",
