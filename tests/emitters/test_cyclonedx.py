@@ -744,6 +744,25 @@ def test_citations_tell_who_supplied_a_value() -> None:
     assert "file:README.md" == cited["/metadata/component/pedigree/ancestors/0"]["attributedTo"]
 
 
+def test_how_the_model_was_made_is_a_workflow() -> None:
+    """From base and training data to the model; what it was only evaluated on did not make it."""
+    ((formula,), root) = (to_document(fine_tune_report())["formulation"], "model:.")
+    (workflow,) = formula["workflows"]
+    assert ["model:meta-llama/Llama-3.1-8B", "dataset:acme/tickets", "dataset:gsm8k"] == [
+        resource["ref"] for resource in workflow["resourceReferences"]
+    ]
+    assert ("finetune", root, "As declared in README.md:5, README.md:7, README.md:8.") == (
+        workflow["name"], workflow["outputs"][0]["resource"]["ref"], workflow["description"],
+    )  # fmt: skip
+
+
+def test_a_hint_of_lineage_makes_no_workflow() -> None:
+    """A name that resembles another is not how a model was made."""
+    edge = Relation(source="model:.", target="base", kind=RelationKind.DERIVED_FROM, inferred=True)
+    doc = to_document(make_report(components=[model(), model(ref="base", name="b", seen=False)], relations=[edge]))
+    assert "formulation" not in doc
+
+
 def test_1_6_has_no_citations() -> None:
     """What a version lacks is left out of it."""
     assert "citations" not in to_document(fine_tune_report(), "1.6")
@@ -771,7 +790,9 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
-texts = st.text(min_size=1, max_size=30) | st.sampled_from(["tool:aibom", "file:a", "model:.", "urn:cdx:x", "a\ud800"])
+texts = st.text(min_size=1, max_size=30) | st.sampled_from(
+    ["tool:aibom", "file:a", "model:.", "urn:cdx:x", "a\ud800", "formula:a", "workflow:a", "a"]
+)
 licence_claims = st.builds(
     LicenseClaim,
     raw=texts,

@@ -66,6 +66,10 @@ def unknown_source(doc: Doc) -> None:
     doc["citations"][0]["attributedTo"] = "nowhere"
 
 
+def unknown_resource(doc: Doc) -> None:
+    doc["formulation"][0]["workflows"][0]["resourceReferences"][0]["ref"] = "nowhere"
+
+
 def dead_pointer(doc: Doc) -> None:
     doc["citations"][0]["pointers"] = ["/metadata/component/licenses/99"]
 
@@ -133,6 +137,7 @@ SEMANTIC: list[tuple[Callable[[Doc], None], str]] = [
     (unknown_evidence, "claims names 'nowhere'"),
     (unknown_requirement, "attestations names 'nowhere'"),
     (unknown_source, "citations names 'nowhere'"),
+    (unknown_resource, "formulation names 'nowhere'"),
     (dead_pointer, "points to nothing"),
     (short_commit, "does not have a full commit"),
     (no_owner, "has no owner"),

@@ -18,6 +18,9 @@ T = TypeVar("T")
 TOOL_REF = "tool:aibom"
 ASSESSOR_REF = "assessor:aibom"
 
+# Prefixes of what is no component; a component's own name never starts with one.
+_RESERVED = ("finding:", "claim:", "evidence:", "standard:", "requirement:", "formula:", "workflow:")
+
 # Readers of a BOM recurse, so what a target may nest is bounded; deeper parts stand beside instead of inside.
 MAX_NESTING = 8
 MAX_GENERATIONS = 24
@@ -80,6 +83,8 @@ class _Names:
 
     def take(self, wanted: str) -> str:
         wanted = one_line(wanted) or "component"
+        if wanted.startswith(_RESERVED):
+            wanted = f"component:{wanted}"
         name = wanted
         while name in self._taken:
             number = self._next[wanted] = self._next.get(wanted, 1) + 1

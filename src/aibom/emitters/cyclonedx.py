@@ -25,6 +25,7 @@ from aibom.components import Component, ComponentKind, Derivation, RelationKind
 from aibom.emitters import cdx_declarations, cdx_provenance
 from aibom.emitters.cdx_files import HASH_NAMES, file_components, listed
 from aibom.emitters.cdx_findings import vulnerabilities
+from aibom.emitters.cdx_formulation import formulation
 from aibom.emitters.cdx_layout import TOOL_REF, Layout, lay_out
 from aibom.emitters.cdx_licenses import license_lists
 from aibom.emitters.cdx_properties import of_ancestor, of_component
@@ -279,6 +280,7 @@ def _overlay(doc: Json, report: Report, layout: Layout, version: SpecVersion) ->
         "compositions": cdx_provenance.compositions(report, layout),
         "vulnerabilities": vulnerabilities(report.findings, layout),
         "annotations": cdx_declarations.remarks(report, layout),
+        "formulation": formulation(layout),
         "declarations": cdx_declarations.declarations(report, layout),
         "definitions": cdx_declarations.definitions(report),
     }

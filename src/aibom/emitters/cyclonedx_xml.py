@@ -258,6 +258,19 @@ _DECLARATIONS = _Shape(
         "evidence": _Wrapped("evidence", _PROOF),
     }
 )
+_RESOURCE = _Shape(parts={"ref": _TEXT})
+_WORKFLOW = _Shape(
+    ("bom-ref",),
+    parts={
+        "uid": _TEXT,
+        "name": _TEXT,
+        "description": _TEXT,
+        "resourceReferences": _Wrapped("resourceReference", _RESOURCE),
+        "taskTypes": _Wrapped("taskType"),
+        "outputs": _Wrapped("output", _Shape(parts={"resource": _RESOURCE, "type": _TEXT})),
+    },
+)
+_FORMULA = _Shape(("bom-ref",), parts={"workflows": _Wrapped("workflow", _WORKFLOW)})
 _REQUIREMENT = _Shape(
     ("bom-ref",),
     parts={"identifier": _TEXT, "title": _TEXT, "properties": _PROPERTIES, "externalReferences": _REFERENCES},
@@ -281,6 +294,7 @@ _BOM = _Shape(
         "compositions": _Wrapped("composition", _COMPOSITION),
         "vulnerabilities": _Wrapped("vulnerability", _VULNERABILITY),
         "annotations": _Wrapped("annotation", _ANNOTATION),
+        "formulation": _Wrapped("formula", _FORMULA),
         "declarations": _DECLARATIONS,
         "definitions": _Shape(parts={"standards": _Wrapped("standard", _STANDARD)}),
     },

@@ -210,6 +210,10 @@ def _references(doc: Json) -> Iterator[tuple[str, str]]:
         for entry in component.get("modelCard", {}).get("modelParameters", {}).get("datasets", ()):
             if "ref" in entry:
                 yield "modelCard", entry["ref"]
+    for formula in doc.get("formulation", ()):
+        for workflow in formula.get("workflows", ()):
+            resources = [*workflow.get("resourceReferences", ()), *(o["resource"] for o in workflow.get("outputs", ()))]
+            yield from (("formulation", resource["ref"]) for resource in resources)
     declared = doc.get("declarations", {})
     for claim in declared.get("claims", ()):
         for key in ("evidence", "counterEvidence"):
