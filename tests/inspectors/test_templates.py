@@ -1,11 +1,13 @@
 """Chat templates: judged by their syntax tree, never rendered."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import nodes
 from tests.inspectors.reading import read
 
 from aibom.components import Inspection
@@ -77,23 +79,15 @@ def test_constants_are_folded(expression: str) -> None:
     """What can be worked out from constants alone is worked out, and nothing else."""
     head = "{% set known = 'value' %}{% set also = known + '!' %}{% set twice = 'a' %}{% set twice = 'b' %}"
     root = parse_template(head + "{{ " + expression + " }}")
-    (output,) = root.find_all(_output())
+    output = next(iter(root.find_all(nodes.Output)))
     assert FOLDED[expression] == constants(root).fold(next(output.iter_child_nodes()))
-
-
-def _output() -> type:
-    from jinja2 import nodes
-
-    return nodes.Output
 
 
 def test_a_template_has_its_digest_and_its_lines() -> None:
     """A template of its own is hashed, and a finding has its line."""
     found = look("a\nb\n{{ ''.__class__ }}")
-    assert (
-        found.metadata["aibom:sha256:template"] == "d6bd5d1c3eb8a3d9ef4a4b4fb8b1b0e5"
-        or len(str(found.metadata["aibom:sha256:template"])) == 64
-    )
+    expected = hashlib.sha256(b"a\nb\n{{ ''.__class__ }}").hexdigest()
+    assert expected == found.metadata["aibom:sha256:template"]
     (finding,) = found.findings
     assert finding.location is not None
     assert finding.location.line == 3
@@ -170,7 +164,7 @@ HARMLESS = [
     "{% if 'code' in message %}The message has a part of that name.{% endif %}",
     "{% if 'word' in message.content %}<|im_start|>{% endif %}",
     "{% if 'word' in message.content %}{{ raise_exception('This word is not allowed in any message') }}{% endif %}",
-    "{% for part in message.content %}{% if part == 'image_url' %}There is an image in this place.{% endif %}{% endfor %}",
+    "{% for part in message.content %}{% if part == 'image_url' %}An image is in this place.{% endif %}{% endfor %}",
     "See https://example.org/a?b=c and {{ x }}", "{{ 'a' * 20 }}", "{{ 2 ** 10 }}", "{{ '{0} {1.a}'.format(x, y) }}",
     "{{ x|attr('name') }}", "{{ x|map(attribute='role')|join(', ') }}", "{{ x|selectattr('role', 'equalto', 'a') }}",
 ]  # fmt: skip
@@ -214,7 +208,8 @@ def test_severity_follows_from_what_is_reached(text: str) -> None:
 
 
 PIECES = st.sampled_from([
-    "{{ ", " }}", "{% if ", " %}", "{% endif %}", "{% for x in ", "{% endfor %}", "{% set a = ", "{% raw %}", "{#", "#}",
+    "{{ ", " }}", "{% if ", " %}", "{% endif %}", "{% for x in ", "{% endfor %}", "{% set a = ", "{% raw %}", "{#",
+    "#}",
     "messages", "content", "['a']", ".b", "|attr(", ")", "'__cl'", "~", "+", "'ass__'", "[", "]", "(", "1", "not ", "-",
     " if ", " else ", "in ", "strftime_now('%Y')", "==", "'word'", "**", "*", "9", "%", "|join", "|reverse", ":", ",",
     "{% macro m() %}", "{% endmacro %}", "namespace(a=1)", "{", "}", "\\x5f", "'", '"', "\n", "x", "{% generation %}",
