@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from aibom.inspectors import pickle_text
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, How, Node, PersistentId, RawArray, SetOf, Unknown
-from aibom.inspectors.pickle_walk import KEPT_ELEMENTS, Machine, Raw, RawHook
+from aibom.inspectors.pickle_store import KEPT_ELEMENTS
+from aibom.inspectors.pickle_walk import Machine, Raw, RawHook
 from aibom.inspectors.pickle_window import FIRST, Window
 from aibom.limits import Limits
 from aibom.sources.bytesource import MemorySource
@@ -265,8 +266,8 @@ def test_arguments_across_windows() -> None:
     for pad in range(FIRST - 30, FIRST, 3):
         raw = (
             b"\x80\x04C"
-             b"\x00"
-             b"0"
+            b"\x00"
+            b"0"
             + (push("y" * 1000) + b"0") * (pad // 1006)
             + b"N0" * (pad % 1006 // 2)
             + push("some text of the middle")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from itertools import repeat
 from operator import length_hint
 from struct import Struct
-from typing import Final, Protocol
+from typing import Protocol
 
-from aibom.inspectors import pickle_text
+from aibom.inspectors.pickle_arguments import COUNTED, LINES, counted, text_argument
+from aibom.inspectors.pickle_arguments import line as line_of
+from aibom.inspectors.pickle_arguments import name as name_line
+from aibom.inspectors.pickle_arguments import text as text_of
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_nodes import (
     MAX_TEXT,
-    Blob,
     Call,
     Dict,
     Global,
@@ -25,19 +27,14 @@ from aibom.inspectors.pickle_nodes import (
     SetOf,
     Unknown,
 )
+from aibom.inspectors.pickle_store import KEPT_ELEMENTS, Sparse, extend, extend_pairs, put
 from aibom.inspectors.pickle_window import Window
 from aibom.limits import Limits
 
-# Constants beyond this many elements of one container are counted, not kept: a vocabulary of millions of words tells
-# nothing about code or tensors, and keeping it would cost more memory than the file.
-KEPT_ELEMENTS: Final = 1 << 16
-_PLAIN = frozenset({str, int, float, bool, type(None), Blob})
 _SLICE = 1 << 16
 _FLOAT = Struct(">d")
 _UNSIGNED = Struct("<I").unpack_from
 _SIGNED = Struct("<i").unpack_from
-_LONGEST_LINE: Final = 1 << 20
-_LONGEST_INTEGER: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +90,6 @@ class Sink(Protocol):
         ...
 
 
-class _Sparse(dict[int, Node]):
-    """A memo with gaps. `append` is MEMOIZE: the next key is the number of entries."""
-
-    def append(self, node: Node) -> None:
-        self[len(self)] = node
-
-
 class Machine:
     """The state that outlives one stream: where we are, how much may still be done, earlier memos, findings' sink."""
 
@@ -111,7 +101,7 @@ class Machine:
         self._nesting = 0
         self._steps_left = limits.pickle_opcodes
         self._objects_left = limits.pickle_objects
-        self._earlier: list[list[Node] | _Sparse] = []
+        self._earlier: list[list[Node] | Sparse] = []
 
     @property
     def steps_left(self) -> int:
@@ -151,7 +141,7 @@ class Machine:
         stack: list[Node] = []
         push = stack.append
         marks: list[list[Node]] = []
-        memo: list[Node] | _Sparse = []
+        memo: list[Node] | Sparse = []
         remember = memo.append
         protocol = 0
         called, unsigned, signed = How.CALL, _UNSIGNED, _SIGNED
@@ -189,7 +179,7 @@ class Machine:
                             try:
                                 push(buffer[i + 2 : e].decode())
                             except UnicodeDecodeError:
-                                push(_text(buffer[i + 2 : e], base + i))
+                                push(text_of(buffer[i + 2 : e], base + i))
                             i = e
                         elif op == 0x86:  # TUPLE2
                             second = stack.pop()
@@ -257,7 +247,7 @@ class Machine:
                                 push(SetOf(items, frozen=True))
                                 made += 1
                             elif isinstance(target := stack[-1], SetOf) and not target.frozen:
-                                _extend(target.items, items, base + i)
+                                extend(target.items, items, base + i)
                             else:
                                 self._extended(target, "add", items, base + i)
                             i += 1
@@ -279,9 +269,9 @@ class Machine:
                         elif op == 0x98:  # READONLY_BUFFER
                             stack[-1]  # underflows as the unpickler does
                             i += 1
-                        elif op in _COUNTED:
+                        elif op in COUNTED:
                             at = base + i
-                            node, offset = self._counted(op, at)
+                            node, offset = counted(window, op, at)
                             push(node)
                             i = offset - base
                         else:
@@ -297,7 +287,7 @@ class Machine:
                             if key == len(memo):
                                 remember(stack[-1])
                             else:
-                                memo = _put(memo, key, stack[-1])
+                                memo = put(memo, key, stack[-1])
                                 remember = memo.append
                         elif op == 0x68:  # BINGET
                             try:
@@ -325,7 +315,7 @@ class Machine:
                             push = stack.append
                             target = stack[-1]
                             if type(target) is Dict and not len(items) & 1:
-                                _extend_pairs(target.items, items, base + i)
+                                extend_pairs(target.items, items, base + i)
                             else:
                                 self._set_items(target, items, base + i)
                             i += 1
@@ -336,7 +326,7 @@ class Machine:
                             if type(target) is Dict and len(target.items) < KEPT_ELEMENTS:
                                 target.items += (key_node, value)
                             elif type(target) is Dict:
-                                _extend_pairs(target.items, [key_node, value], base + i)
+                                extend_pairs(target.items, [key_node, value], base + i)
                             else:
                                 self._set_items(target, [key_node, value], base + i)
                             i += 1
@@ -367,14 +357,14 @@ class Machine:
                                 push = stack.append
                             target = stack[-1]
                             if type(target) is list:
-                                _extend(target, items, base + i)
+                                extend(target, items, base + i)
                             else:
                                 self._extended(target, "append" if op == 0x61 else "extend", items, base + i)
                             i += 1
                         elif op == 0x63 or op == 0x69:  # noqa: PLR1714 -- faster than a set; GLOBAL, INST
                             at = base + i
-                            module, offset = self._name(at + 1)
-                            attribute, offset = self._name(offset)
+                            module, offset = name_line(window, at + 1)
+                            attribute, offset = name_line(window, offset)
                             found = sink.imported(Global(module, attribute, at), protocol)
                             made += 1
                             if op == 0x63:
@@ -387,7 +377,7 @@ class Machine:
                             i = offset - base
                         elif op == 0x67 or op == 0x70:  # noqa: PLR1714 -- faster than a set; GET, PUT
                             at = base + i
-                            line, offset = self._line(at + 1)
+                            line, offset = line_of(window, at + 1)
                             try:
                                 key = int(line or b"", 10)
                             except ValueError:
@@ -402,7 +392,7 @@ class Machine:
                             elif key < 0:
                                 raise WalkFault("a memo key is negative", at)
                             else:
-                                memo = _put(memo, key, stack[-1])
+                                memo = put(memo, key, stack[-1])
                                 remember = memo.append
                             i = offset - base
                         elif op == 0x6C or op == 0x64:  # noqa: PLR1714 -- faster than a set; LIST, DICT
@@ -442,11 +432,11 @@ class Machine:
                             try:
                                 push(buffer[i + 5 : e].decode())
                             except UnicodeDecodeError:
-                                push(_text(buffer[i + 5 : e], base + i))
+                                push(text_of(buffer[i + 5 : e], base + i))
                             i = e
                         else:
                             at = base + i
-                            node, offset = self._counted(op, at)
+                            node, offset = counted(window, op, at)
                             push(node)
                             i = offset - base
                     elif op == 0x4D:  # BININT2
@@ -500,12 +490,14 @@ class Machine:
                     elif op == 0x32:  # DUP
                         push(stack[-1])
                         i += 1
-                    elif op in _COUNTED or op in _LINES:
+                    elif op in COUNTED or op in LINES:
                         at = base + i
-                        if op in _COUNTED:
-                            node, offset = self._counted(op, at)
+                        if op in COUNTED:
+                            node, offset = counted(window, op, at)
                         else:
-                            node, offset = self._text_argument(op, at)
+                            node, offset = text_argument(window, op, at)
+                            if isinstance(node, PersistentId):
+                                sink.persistent(node)
                         push(node)
                         i = offset - base
                     else:
@@ -521,9 +513,9 @@ class Machine:
     def _recall(self, key: int, offset: int) -> Node:
         """Find what this stream never stored: an Unpickler that is used again keeps its memo."""
         for memo in reversed(self._earlier):
-            if isinstance(memo, _Sparse) and key in memo:
+            if isinstance(memo, Sparse) and key in memo:
                 return memo[key]
-            if not isinstance(memo, _Sparse) and 0 <= key < len(memo):
+            if not isinstance(memo, Sparse) and 0 <= key < len(memo):
                 return memo[key]
         raise WalkFault(f"memo key {key} was never set", offset)
 
@@ -542,7 +534,7 @@ class Machine:
     def _extended(self, target: Node, method: str, items: list[Node], offset: int) -> None:
         if isinstance(target, Call):
             if target.items:
-                _extend(target.items, items, offset)
+                extend(target.items, items, offset)
             else:
                 target.items = items
         self.sink.extended(target, method, items, offset)
@@ -552,11 +544,11 @@ class Machine:
             raise WalkFault("odd number of items for SETITEMS", offset)
         if isinstance(target, Call):
             if target.pairs:
-                _extend_pairs(target.pairs, items, offset)
+                extend_pairs(target.pairs, items, offset)
             else:
                 target.pairs = items
         if isinstance(target, Dict):
-            _extend_pairs(target.items, items, offset)
+            extend_pairs(target.items, items, offset)
         else:
             self.sink.extended(target, "__setitem__", items, offset)
 
@@ -573,125 +565,6 @@ class Machine:
         self._nesting -= 1
         return RawArray(wrapper, offset, end - offset, nested=True, value=value), end
 
-    def _counted(self, op: int, at: int) -> tuple[Node, int]:
-        """Read an argument whose length stands before it; return it and the offset behind it."""
-        width, signed, kind = _COUNTED[op]
-        head = self.window.peek(at + 1, width)
-        length = int.from_bytes(head, "little", signed=signed)
-        start = at + 1 + width
-        if length < 0:
-            raise WalkFault("a negative length", at)
-        if len(head) < width or start + length > self.window.size:
-            raise WalkFault("an argument runs past the end", at)
-        end = start + length
-        match kind:
-            case "text" if length <= MAX_TEXT:
-                return _text(self.window.peek(start, length), at), end
-            case "string" if length <= 255:
-                return self.window.peek(start, length).decode("latin-1"), end
-            case "integer" if length <= _LONGEST_INTEGER:
-                return int.from_bytes(self.window.peek(start, length), "little", signed=True), end
-            case "integer":
-                return Unknown("an integer of many digits", at), end
-        return Blob(start, length, text=kind == "text"), end
-
-    def _line(self, start: int) -> tuple[bytes | None, int]:
-        """Return the line that starts here, without its end (None if very long), and the offset behind it."""
-        offset, piece = start, 256
-        while offset < self.window.size:
-            part = self.window.peek(offset, piece)
-            if (cut := part.find(b"\n")) >= 0:
-                end = offset + cut
-                return self.window.peek(start, end - start) if end - start <= _LONGEST_LINE else None, end + 1
-            if not part:
-                break
-            offset += len(part)
-            piece = min(piece * 4, 1 << 20)
-        raise WalkFault("a text argument has no end", start - 1)
-
-    def _name(self, start: int) -> tuple[str, int]:
-        line, end = self._line(start)
-        if not line:
-            raise WalkFault("a global's name is empty" if line == b"" else "a global's name is very long", start - 1)
-        try:
-            return line.decode(), end
-        except UnicodeDecodeError:
-            raise WalkFault("a global's name is not UTF-8", start - 1) from None
-
-    def _text_argument(self, op: int, at: int) -> tuple[Node, int]:
-        """Read the argument of an opcode of protocol 0."""
-        line, end = self._line(at + 1)
-        if line is None:
-            return Unknown("a long text argument", at), end
-        try:
-            match op:
-                case 0x49:
-                    return pickle_text.integer(line), end
-                case 0x4C:
-                    return pickle_text.long_integer(line), end
-                case 0x46:
-                    return float(line), end
-                case 0x53:
-                    return pickle_text.quoted(line).decode("latin-1"), end
-                case 0x56:
-                    return line.decode("raw_unicode_escape"), end
-        except ValueError:
-            raise WalkFault(f"the argument of opcode {chr(op)} is not valid", at) from None
-        node = PersistentId(line.decode("ascii", "backslashreplace"), at)
-        self.sink.persistent(node)
-        return node, end
-
-
-def _text(raw: bytes, offset: int) -> str:
-    try:
-        return raw.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raise WalkFault("text is not UTF-8", offset) from None
-
-
-def _put(memo: list[Node] | _Sparse, key: int, node: Node) -> list[Node] | _Sparse:
-    """Store under any key; a list of entries without gaps becomes a mapping at the first gap."""
-    if isinstance(memo, list):
-        if key < len(memo):
-            memo[key] = node
-            return memo
-        if key == len(memo):
-            memo.append(node)
-            return memo
-        memo = _Sparse(enumerate(memo))
-    memo[key] = node
-    return memo
-
-
-def _extend(target: list[Node], items: list[Node], offset: int) -> None:
-    if len(target) < KEPT_ELEMENTS or not _PLAIN.issuperset(map(type, items)):
-        target += items
-    elif isinstance(last := target[-1], Unknown):
-        last.count += len(items)
-    else:
-        target.append(Unknown("plain constants", offset, len(items)))
-
-
-def _extend_pairs(target: list[Node], items: list[Node], offset: int) -> None:
-    if len(target) < 2 * KEPT_ELEMENTS or not _PLAIN.issuperset(map(type, items)):
-        target += items
-    elif isinstance(last := target[-1], Unknown) and isinstance(key := target[-2], Unknown):
-        last.count += len(items) // 2
-        key.count = last.count
-    else:
-        target += (
-            Unknown("plain constants", offset, len(items) // 2),
-            Unknown("plain constants", offset, len(items) // 2),
-        )
-
 
 _EXTENSIONS = {0x82: 1, 0x83: 2, 0x84: 4}
-# Width of the length, whether it is signed, what follows.
-_COUNTED = {
-    0x58: (4, False, "text"), 0x8D: (8, False, "text"), 0x8C: (1, False, "text"),
-    0x42: (4, False, "bytes"), 0x8E: (8, False, "bytes"), 0x43: (1, False, "bytes"), 0x96: (8, False, "bytes"),
-    0x54: (4, True, "string"), 0x55: (1, False, "string"),
-    0x8A: (1, False, "integer"), 0x8B: (4, True, "integer"),
-}  # fmt: skip
-_LINES = frozenset(b"ILFSVP")
 _NEEDS_MARK = frozenset(b"tuldeio1\x90\x91")
