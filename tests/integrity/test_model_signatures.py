@@ -432,11 +432,36 @@ def test_the_first_release_signed_other_bytes() -> None:
 def test_a_signature_in_a_folder_speaks_of_that_folder() -> None:
     """Names are relative to where the signature stands, or to the root where that fits better."""
     inner = {f"part/{name}": data for name, data in signed_model(FILES).items()}
-    checked = check({**inner, "other.bin": b"1"}, trust=TRUST)
-    assert SignatureStatus.VERIFIED is checked.status
+    assert SignatureStatus.VERIFIED is check({**inner, "README.md": b"hi\n"}, trust=TRUST).status
     files = signed_model(FILES)
     apart = {**FILES, "signatures/model.sig": files["model.sig"]}
     assert SignatureStatus.VERIFIED is check(apart, trust=TRUST).status
+
+
+def test_a_signed_part_does_not_make_a_signed_whole() -> None:
+    """A signed model moved into a folder vouches for nothing that was put beside that folder."""
+    inner = {f"part/{name}": data for name, data in signed_model(FILES).items()}
+    checked = check({**inner, "model.pkl": b"\x80\x04N."}, trust=TRUST)
+    assert SignatureStatus.VERIFIED_PARTIAL is checked.status
+    assert ("model.pkl",) == checked.one("model-signature").uncovered
+    assert {("unsigned-file", "model.pkl")} == checked.grave
+    many = check({**inner, **{f"{number}.py": b"x = 1\n" for number in range(30)}}, trust=TRUST)
+    assert 21 == len(many.findings)
+
+
+def test_two_signed_parts_make_a_signed_whole() -> None:
+    """Each folder's own signature covers it, and nothing is left."""
+    files = {f"{part}/{name}": data for part in "ab" for name, data in signed_model(FILES).items()}
+    checked = check(files, trust=TRUST)
+    assert [SignatureStatus.VERIFIED] * 2 == [item.status for item in checked.verifications]
+    assert () == checked.findings
+
+
+def test_a_strangers_signature_is_no_trifle_beside_a_trusted_trifle() -> None:
+    """A trusted signature over a part does not lower what somebody else signed for the rest."""
+    part = {f"docs/{name}": data for name, data in signed_model({"README.md": b"# hi\n"}).items()}
+    checked = check({**part, **signed_model(FILES, key=OTHER_KEY)}, trust=TRUST)
+    assert ("signer-untrusted", "model.sig") in checked.grave
 
 
 def test_a_required_signature_has_to_cover_what_acts() -> None:

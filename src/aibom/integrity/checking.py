@@ -7,16 +7,17 @@ from dataclasses import replace
 
 from aibom.components import Inspection, SignatureStatus, Verification
 from aibom.digests import HASH_MISMATCH, FileDigests
+from aibom.files import RepoFile
 from aibom.findings import Finding, Severity
 from aibom.integrity.checksums import CARD_DIGEST, CHECKSUM_FILE
 from aibom.integrity.comparison import Target, compare
 from aibom.integrity.declared import compare_declared
 from aibom.integrity.detached import check_detached, find_c2pa
-from aibom.integrity.gathering import Gathered, gather
+from aibom.integrity.gathering import MODEL_SIGNED, Gathered, gather
 from aibom.integrity.hub_listing import HUB_LISTING
 from aibom.integrity.lfs import find_content
-from aibom.integrity.requirement import require_signature
-from aibom.integrity.rules import SIGNER_UNTRUSTED
+from aibom.integrity.requirement import require_signature, uncovered
+from aibom.integrity.rules import SIGNER_UNTRUSTED, UNSIGNED_FILE
 from aibom.integrity.shards import check_shards
 from aibom.integrity.tensors import compare_copies, tensor_roots, with_digests
 from aibom.settings import Settings
@@ -25,6 +26,8 @@ from aibom.sources.protocol import Source
 __all__ = ["Gathered", "gather", "tensor_roots", "verify", "with_digests"]
 
 _SOFT = frozenset({CARD_DIGEST, HUB_LISTING})
+_GOOD = frozenset({SignatureStatus.VERIFIED, SignatureStatus.VERIFIED_PARTIAL})
+_SHOWN = 20
 
 
 def verify(
@@ -65,13 +68,37 @@ def _signed(source: Source, gathered: Gathered, target: Target) -> tuple[list[Ve
             item = replace(item, covered=tuple(sorted({*item.covered, *listed})))  # noqa: PLW2901 -- the same, widened
         verifications.append(item)
         findings += _softened(found) if item.kind in _SOFT else found
-    if any(item.status is SignatureStatus.VERIFIED for item in verifications):
-        # Somebody else's further signature takes nothing away from the one that was asked for.
+    bare = uncovered(target.files.values(), verifications)
+    if not bare:
+        # Somebody else's further signature takes nothing away where those that were asked for cover all that acts.
         findings = [
             replace(finding, severity=Severity.LOW) if finding.rule is SIGNER_UNTRUSTED else finding
             for finding in findings
         ]
-    return verifications, findings
+        return verifications, findings
+    return _with_outside(verifications, findings, bare)
+
+
+def _with_outside(
+    verifications: list[Verification], findings: list[Finding], bare: list[RepoFile]
+) -> tuple[list[Verification], list[Finding]]:
+    """Report files beside the folder that a model signature speaks of: a signed part does not make a signed whole."""
+    whole = [item for item in verifications if item.kind == MODEL_SIGNED and item.status in _GOOD]
+    told = {finding.location.path for finding in findings if finding.rule is UNSIGNED_FILE and finding.location}
+    outside = [file for file in bare if file.path not in told]
+    if not whole or not outside:
+        return verifications, findings
+    paths = {file.path for file in outside}
+    widened = [
+        replace(item, status=SignatureStatus.VERIFIED_PARTIAL, uncovered=tuple(sorted({*item.uncovered, *paths})))
+        if item in whole
+        else item
+        for item in verifications
+    ]
+    shown = [Finding.of(UNSIGNED_FILE, "no verified signature covers it", file.at()) for file in outside[:_SHOWN]]
+    if len(outside) > _SHOWN:
+        shown.append(Finding.of(UNSIGNED_FILE, f"and {len(outside) - _SHOWN} more files", outside[_SHOWN].at()))
+    return widened, [*findings, *shown]
 
 
 def _softened(findings: tuple[Finding, ...]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Where signatures are a condition: is every file that acts covered by one that was verified."""
+"""Which files that act are covered by no verified signature, and what follows where signatures are a condition."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ _VERIFIED = frozenset({SignatureStatus.VERIFIED, SignatureStatus.VERIFIED_PARTIA
 _SHOWN = 20
 
 
-def require_signature(files: Iterable[RepoFile], verifications: Iterable[Verification]) -> Iterator[Finding]:
-    """Yield a finding for every weight, code or configuration file that no verified signature covers."""
+def uncovered(files: Iterable[RepoFile], verifications: Iterable[Verification]) -> list[RepoFile]:
+    """Return the weight, code and configuration files that no verified signature covers."""
     covered = {path for item in verifications if item.status in _VERIFIED for path in item.covered}
-    bare = [file for file in files if acts(file) and file.path not in covered]
+    return [file for file in files if acts(file) and file.path not in covered]
+
+
+def require_signature(files: Iterable[RepoFile], verifications: Iterable[Verification]) -> Iterator[Finding]:
+    """Yield a finding for every file that acts and is not covered."""
+    bare = uncovered(files, verifications)
     for file in bare[:_SHOWN]:
         yield Finding.of(SIGNATURE_REQUIRED, "no verified signature covers this file", file.at())
     if len(bare) > _SHOWN:
