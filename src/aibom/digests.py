@@ -12,7 +12,7 @@ from typing import Protocol
 from aibom.files import Digest, RepoFile
 from aibom.findings import Rule, Severity
 from aibom.settings import Settings
-from aibom.sources.bytesource import ByteSource
+from aibom.sources.bytesource import ByteSource, FileSource, Stamp
 from aibom.sources.protocol import Source
 
 HASH_MISMATCH = Rule(
@@ -109,6 +109,8 @@ class FileDigests:
     fault: str | None = None
     shards: Mapping[Shards, tuple[str, ...]] = field(default_factory=dict)
     spans: tuple[str | None, ...] = ()
+    stamp: Stamp | None = None
+    """The file's status after its last byte was read, where it is a file on this machine."""
 
 
 def plan_digests(files: Iterable[RepoFile], settings: Settings) -> dict[str, FilePlan]:
@@ -144,6 +146,7 @@ def digest(path: str, data: ByteSource, plan: FilePlan, on_bytes: Callable[[int]
         digests=tuple(Digest(algorithm=name, value=hash_.hexdigest()) for name, hash_ in hashes.items()),
         shards={kind: hash_.values() for kind, hash_ in shards.items()},
         spans=spans.values(),
+        stamp=data.stamp() if isinstance(data, FileSource) else None,
     )
 
 

@@ -33,7 +33,11 @@ class Inspectors:
         self._inspectors = inspectors
         self._containers = containers
         self._limits = limits
-        self._budget = Budget.of(limits)
+        self.budget = Budget.of(limits)
+
+    def reads(self, format_: Format) -> bool:
+        """Say whether anything but the first bytes of a file of this format is looked at."""
+        return format_ in self._inspectors or format_ in self._containers
 
     def inspect_file(self, source: Source, file: RepoFile) -> Iterator[Inspection]:
         """Open a file of the target and yield its inspection and those of its members."""
@@ -67,7 +71,7 @@ class Inspectors:
         file = inspection.file
         if len(file.members) >= self._limits.container_depth:
             raise LimitExceeded(f"nested more than {self._limits.container_depth} containers deep")
-        container = opener(file, data, self._limits, self._budget)
+        container = opener(file, data, self._limits, self.budget)
         consumed = frozenset(inspection.consumed)
         faults: list[FileFault] = []
         with _noting(faults, f"the reader of {file.format}"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import Format, RepoFile, Role
@@ -11,6 +11,7 @@ from aibom.findings import Finding, Rule, Severity
 from aibom.formats import EXTENSION_MISMATCH, mismatch_finding, recognize, role_of
 from aibom.limits import Limits
 from aibom.report import Skipped
+from aibom.sources.bytesource import Stamp
 from aibom.sources.protocol import Entry, Fault, Source
 
 SYMLINK_ESCAPE = Rule(
@@ -94,6 +95,8 @@ class Inventory:
     unread: tuple[RepoFile, ...]
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    """The status of files on this machine when they were listed, by path."""
 
 
 def take_inventory(source: Source, limits: Limits) -> Inventory:
@@ -135,6 +138,7 @@ def take_inventory(source: Source, limits: Limits) -> Inventory:
         unread=tuple(unread),
         findings=tuple(findings),
         skipped=tuple(sorted(skipped, key=lambda item: item.path)),
+        stamps={entry.path: entry.stamp for entry in entries if entry.stamp is not None},
     )
 
 

@@ -11,6 +11,8 @@ from aibom._version import __version__
 from aibom.assessors import assess
 from aibom.assessors.ignores import apply_ignores
 from aibom.assessors.policy import check_policy
+from aibom.cache.memory import Memory
+from aibom.cache.store import Store
 from aibom.components import Inspection, ReferenceKind, Resolution
 from aibom.containers import CONTAINERS
 from aibom.data import rule_data
@@ -54,8 +56,11 @@ def scan(
     on_progress: OnProgress = ignore,
     inspectors: Mapping[Format, Inspector] = INSPECTORS,
     open_related: Callable[[str], Source | None] = lambda _: None,
+    cache: Store | None = None,
 ) -> Report:
     """Scan a target. `created` stands in the report; `open_related` opens other models that the target names.
+
+    `cache` remembers what was read of unchanged files; it is not used with other inspectors than our own.
 
     Raises:
         TargetError: the target is empty or can't be listed.
@@ -63,12 +68,24 @@ def scan(
     inventory = take_inventory(source, settings.limits)
     if not inventory.files and not inventory.unread:
         raise TargetError(f"{source.target} has no files", hint="give a directory that holds a model, or one file")
-    inspections = _external_data(tuple(_inspect(source, inventory, settings, inspectors, on_progress)))
+    memory = Memory(cache, inventory.stamps, settings) if cache and inspectors is INSPECTORS else None
+    tree = Inspectors(inspectors, CONTAINERS, settings.limits)
+    inspections = _external_data(tuple(_inspect(source, inventory, tree, memory, on_progress)))
     # What lies elsewhere is not moved here for its digest alone, unless the user asks for that.
     here = inventory.files if settings.download or not source.remote else ()
     # Signatures are checked before the files are read: what they list decides which digests the one read has to give.
     gathered = gather(source, inspections, settings, created)
-    digested = digest_files(source, here, gathered.plan, settings, _digest_progress(inventory, on_progress))
+    on_bytes = _digest_progress(inventory, on_progress)
+    digested = memory.digests(here, gathered, settings.trust) if memory else {}
+    unread = []
+    for file in here:
+        if file.path in digested:
+            on_bytes(file, file.size)
+        else:
+            unread.append(file)
+    digested |= digest_files(source, unread, gathered.plan, settings, on_bytes)
+    if memory and memory.contradicts(digested):
+        return scan(source, settings, created=created, on_progress=on_progress, open_related=open_related)
     if settings.tensor_digests:
         inspections = tuple(
             with_digests(item, digested[item.file.path]) if item.file.path in digested else item for item in inspections
@@ -77,6 +94,8 @@ def scan(
         file.path: (*(digested[file.path].digests if file.path in digested else ()), *file.declared_digests)
         for file in inventory.files
     }
+    if memory:
+        memory.keep(digested, gathered.plan)
     root = root_digest(digests)
     verifications, integrity_findings = verify(source, inspections, digested, gathered, settings)
     facts = source.facts()
@@ -85,7 +104,7 @@ def scan(
     findings = (
         *inventory.findings,
         *(finding for inspection in inspections for finding in inspection.findings),
-        *compare_listed(here, digested),
+        *compare_listed(here, digested, inventory.stamps),
         *integrity_findings,
         *resolution.findings,
         *assessment.findings,
@@ -106,22 +125,22 @@ def scan(
         verifications=verifications,
         tensor_roots=tensor_roots(inspections) if settings.tensor_digests else (),
         determinations=assessment.determinations,
+        checklist=assessment.checklist,
         findings=tuple(sorted(apply_ignores(findings, digests, settings), key=lambda finding: finding.sort_key)),
-        rule_data=rule_data(),
+        rule_data={**rule_data(), **assessment.rule_data},
     )
 
 
 def _inspect(
     source: Source,
     inventory: Inventory,
-    settings: Settings,
-    inspectors: Mapping[Format, Inspector],
+    tree: Inspectors,
+    memory: Memory | None,
     on_progress: OnProgress,
 ) -> Iterable[Inspection]:
-    tree = Inspectors(inspectors, CONTAINERS, settings.limits)
     for file in inventory.files:
         on_progress(Progress(stage="inspect", file=file, done=0, total=file.size))
-        yield from tree.inspect_file(source, file)
+        yield from memory.inspect_file(tree, source, file) if memory else tree.inspect_file(source, file)
     for file in inventory.unread:
         yield Inspection(file=file, coverage=Coverage.NONE)
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "to-safetensors": "aibom.cli.to_safetensors",
     "score": "aibom.cli.score",
     "explain": "aibom.cli.explain",
+    "cache": "aibom.cli.cache",
 }
 
 

@@ -18,6 +18,7 @@ from aibom.cli.clock import now
 from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration
 from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
+from aibom.cli.remembering import cache_option, opened_cache
 from aibom.cli.trust import signature_options
 from aibom.emitters import EMITTERS
 from aibom.emitters.options import EmitOptions
@@ -54,6 +55,7 @@ _GATES = POLICY_RULE_IDS | {SIGNATURE_REQUIRED.id}
 @click.option("--offline", is_flag=True, help="Any attempt to reach the network is an error.")
 @add_options
 @signature_options
+@cache_option
 @click.option("--write-ignores", type=click.Path(path_type=Path), metavar="FILE", help="Write today's findings there.")
 @click.option("--show-settings", is_flag=True, help="Print the settings in force and where each came from; no scan.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Default auto; NO_COLOR is respected.")
@@ -85,7 +87,7 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     for target in targets:
         started = time.monotonic()
         try:
-            report = _scan(target, choices, created, quiet=options["quiet"])
+            report = _scan(target, choices, created, quiet=options["quiet"], cached=options["cache"])
             _emit(report, outputs, choices, time.monotonic() - started)
         except AibomError as fault:
             # The next target is scanned all the same; 3 outranks 1 in the end.
@@ -101,10 +103,10 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     return code
 
 
-def _scan(target: str, choices: Choices, created: dt.datetime, *, quiet: bool) -> Report:
+def _scan(target: str, choices: Choices, created: dt.datetime, *, quiet: bool, cached: bool) -> Report:
     source = open_source(target, offline=choices.settings.offline)
     try:
-        with progress(quiet=quiet) as on_progress:
+        with progress(quiet=quiet) as on_progress, opened_cache(asked=cached) as cache:
             online = choices.lineage == "online" or (choices.lineage == "auto" and source.facts().kind == "hub")
             return scan(
                 source,
@@ -112,6 +114,7 @@ def _scan(target: str, choices: Choices, created: dt.datetime, *, quiet: bool) -
                 created=created,
                 on_progress=on_progress,
                 open_related=open_related if online and not choices.settings.offline else _closed,
+                cache=cache,
             )
     finally:
         source.close()

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
+
+
+class Stamp(NamedTuple):
+    """The status of a file on this machine: while it stays, and no clock is set back, so does the content."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Take it from what `stat` returned."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class ByteSource(Protocol):
@@ -95,6 +110,10 @@ class FileSource(_Closing):
         while done < len(buffer) and (got := os.preadv(self._descriptor, [buffer[done:]], offset + done)):
             done += got
         return done
+
+    def stamp(self) -> Stamp:
+        """Return the status as it is now."""
+        return Stamp.of(os.fstat(self._descriptor))
 
     def close(self) -> None:
         """Close the descriptor."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aibom.errors import TargetError
 from aibom.files import Digest, escape_name, unescape_name
 from aibom.report import Skipped, SourceFacts
-from aibom.sources.bytesource import ByteSource, FileSource
+from aibom.sources.bytesource import ByteSource, FileSource, Stamp
 from aibom.sources.hub_cache import Snapshot, blob_digest, find_snapshot
 from aibom.sources.protocol import Entry, Fault
 
@@ -106,7 +106,7 @@ class DirectorySource:
             return self._faulty(relative, Fault.UNREADABLE, fault.strerror or "")
         if not stat.S_ISREG(status.st_mode):
             return self._faulty(relative, Fault.SPECIAL_FILE, _kind(status.st_mode))
-        return Entry(path=escape_name(relative), size=status.st_size)
+        return Entry(path=escape_name(relative), size=status.st_size, stamp=Stamp.of(status))
 
     def _link(self, relative: bytes, item: os.DirEntry[bytes]) -> Entry | Skipped:
         try:
@@ -131,7 +131,8 @@ class DirectorySource:
         declared: tuple[Digest, ...] = ()
         if self._snapshot is not None and (digest := blob_digest(absolute, self._snapshot)):
             declared = (digest,)
-        return Entry(path=escape_name(relative), size=status.st_size, declared_digests=declared)
+        stamp = Stamp.of(status)
+        return Entry(path=escape_name(relative), size=status.st_size, declared_digests=declared, stamp=stamp)
 
     @staticmethod
     def _faulty(relative: bytes, fault: Fault, detail: str) -> Entry:
@@ -166,7 +167,7 @@ class SingleFileSource:
                 f"{self.target} is a {_kind(status.st_mode)}, not a file",
                 hint="give a regular file or a directory",
             )
-        yield Entry(path=self.target, size=status.st_size)
+        yield Entry(path=self.target, size=status.st_size, stamp=Stamp.of(status))
 
     def open(self, path: str) -> ByteSource:
         """Open the one file."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from aibom.files import Digest
 from aibom.findings import Finding
 from aibom.report import Skipped, SourceFacts
-from aibom.sources.bytesource import ByteSource
+from aibom.sources.bytesource import ByteSource, Stamp
 
 
 class Fault(StrEnum):
@@ -34,6 +34,8 @@ class Entry:
     media_type: str | None = None
     fault: Fault | None = None
     detail: str = ""
+    stamp: Stamp | None = None
+    """The file's status when it was listed, where it is a file on this machine."""
 
 
 class Source(Protocol):
