@@ -146,6 +146,12 @@ class SignatureStatus(StrEnum):
     ERROR = "error"
 
 
+SIGNATURE_KINDS = frozenset(
+    {"model-signature", "attestation", "blob-signature", "gpg", "minisign", "c2pa", "other-signature"}
+)
+"""Kinds of `Verification` that are about a signature, whatever came out; the others compare digests alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """One piece of evidence, compared: what it is, what came out, whom it names, what it covers."""

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from tests.fakes import MemoryRepo
 from tests.integrity.forge import KEY, NOW, SETTINGS, TRUST, bundle, check, encoded, material, pem, resources, statement
 
-from aibom.components import Inspection, SignatureStatus
+from aibom.components import SIGNATURE_KINDS, Inspection, SignatureStatus
 from aibom.digests import FileDigests
-from aibom.errors import MalformedFile
+from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import Coverage, Digest, Format, RepoFile, Role
 from aibom.integrity.certificates import read_authorities
-from aibom.integrity.detached import find_c2pa
+from aibom.integrity.detached import C2PA, GPG, MINISIGN, OTHER, find_c2pa
+from aibom.integrity.gathering import ATTESTATION, BLOB_SIGNATURE, MODEL_SIGNED
 from aibom.integrity.keys import KeyKind, read_key
 from aibom.integrity.lfs import find_content
+from aibom.integrity.strict_json import strict_object
 from aibom.limits import Limits
 from aibom.pipeline import scan
 
@@ -285,3 +287,38 @@ def test_no_bytes_in_a_signature_file_escape(raw: bytes) -> None:
     """Any bytes under any name of a signature give a result."""
     for name in ("a.txt.sig", "a.txt.minisig", "SHA256SUMS", "a.txt.sigstore.json", "a.txt.sha256"):
         check({"a.txt": b"a", name: raw}, trust=TRUST)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b'{"a": NaN}', "no JSON number"),
+        (b'{"a": 1e5, "b": -Infinity}', "no JSON number"),
+        (b'{"a": "\\ud800"}', "half a character"),
+        (b'{"a": 1, "a": 1}', "stands twice"),
+        (b"\xff", "not UTF-8"),
+        (b"[]", "not a JSON object"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "not JSON"),
+    ],
+)
+def test_signed_json_is_read_to_the_letter(raw: bytes, message: str) -> None:
+    """Where two readers could differ, the document is refused, never repaired."""
+    with pytest.raises(MalformedFile, match=message):
+        strict_object(raw, Limits())
+
+
+def test_signed_json_is_bounded_before_it_is_parsed() -> None:
+    """Length and depth are checked first; brackets inside texts don't count."""
+    with pytest.raises(LimitExceeded):
+        strict_object(b"{}" + b" " * 100, Limits(json_bytes=10))
+    with pytest.raises(LimitExceeded):
+        strict_object(b'{"a":' * 101 + b"1" + b"}" * 101, Limits())
+    assert {"a": "[" * 500 + '"', "b": "é"} == strict_object(
+        b'{"a": "' + b"[" * 500 + b'\\"", "b": "\\u00e9"}', Limits()
+    )
+
+
+def test_every_kind_of_signature_is_known_as_one() -> None:
+    """What is reported as a signature has a kind that outputs recognise."""
+    kinds = {MODEL_SIGNED, ATTESTATION, BLOB_SIGNATURE, GPG, MINISIGN, C2PA, OTHER}
+    assert kinds == SIGNATURE_KINDS
