@@ -19,6 +19,8 @@ def escape_name(raw: bytes) -> str:
 
     A byte that is not UTF-8 becomes `\xNN`, a control or invisible character `\u{N}`, a backslash two.
     """
+    if raw.isascii() and b"\\" not in raw and (plain := raw.decode("ascii")).isprintable():
+        return plain
     out: list[str] = []
     for char in raw.decode("utf-8", "surrogateescape"):
         code = ord(char)

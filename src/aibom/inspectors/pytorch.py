@@ -16,10 +16,11 @@ from aibom.files import Coverage, Format, RepoFile
 from aibom.findings import Rule, Severity
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
+from aibom.inspectors.pickle_nodes import PersistentId
 from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call, read_tensor, storage_of
+from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call, read_tensor, storage_key, storage_of
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
@@ -49,7 +50,7 @@ class TorchPickle:
     """One pickle of a torch archive: what was found in it, its tensors, and the entries of its storages by key.
 
     `stem` is `data` or `constants`.
-    `bare` are all storages that it names, whether or not a tensor looks into them.
+    `persistent` name its storages, whether or not a tensor looks into them.
     """
 
     entry: ZipEntry
@@ -57,7 +58,7 @@ class TorchPickle:
     examination: Examination
     storages: Mapping[str, ZipEntry]
     named: tuple[Named[TorchTensor], ...]
-    bare: tuple[Storage, ...]
+    persistent: tuple[PersistentId, ...]
     complete: bool
 
 
@@ -100,7 +101,6 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
         if stem != "data":
             named = tuple(replace(item, name=f"{stem}.{item.name}") for item in named)
         complete = naming.complete and examination.fault is None
-        bare = tuple(storage for node in naming.persistent if (storage := storage_of(node)) is not None)
         pickles.append(
             TorchPickle(
                 entry=entry,
@@ -108,14 +108,14 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
                 examination=examination,
                 storages=storages,
                 named=named,
-                bare=bare,
+                persistent=tuple(naming.persistent),
                 complete=complete,
             )
         )
     for note in notes.kept:
         seen.report(note.rule, note.message, offset=note.offset, severity=note.severity)
-    for fault in notes.faults:
-        seen.fault(fault)
+    for limit in notes.faults:
+        seen.fault(limit)
     order = next((entry for entry in directory.entries if _leaf(entry) == "byteorder"), None)
     little = order is None or _text(data, order, limits) != "big"
     return TorchArchive(directory=directory, pickles=tuple(pickles), little_endian=little)
@@ -216,8 +216,9 @@ def _summary(pickle: TorchPickle, archive: TorchArchive, seen: Observations) -> 
 
     summary, faults, storages = summarize(pickle.named, place, complete=lambda: pickle.complete)
     used: list[str] = []
-    for storage in pickle.bare:
-        storages.setdefault(storage.key, storage)
+    for node in pickle.persistent:
+        if storage_key(node) not in storages and (storage := storage_of(node)) is not None:
+            storages[storage.key] = storage
     for key, storage in storages.items():
         entry = pickle.storages.get(key.lower())
         if entry is None:

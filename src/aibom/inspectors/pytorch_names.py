@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, PersistentId, RawArray, SetOf, Unknown
+from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, Node, PersistentId, RawArray, SetOf, Unknown
 
 T = TypeVar("T")
 
@@ -103,20 +103,20 @@ class Naming(Generic[T]):
         stack: list[Node] = [root]
         while stack:
             node = stack.pop()
-            if id(node) in seen:
+            key = id(node)
+            if key in seen:
                 continue
-            seen.add(id(node))
-            if isinstance(node, PersistentId):
+            seen.add(key)
+            if type(node) is PersistentId:
                 self.persistent.append(node)
-            inside = self.is_tensor(node)
-            if inside:
-                found.append(id(node))
+            if self.is_tensor(node):
+                # What is inside a tensor (a parameter's data) has no name of its own: only its storages count.
+                found.append(key)
+                stack += _parts_of_tensor(node)
+                continue
             for child in _children(node):
-                # A tensor in a tensor (a parameter's data) has no name of its own.
-                if not inside:
-                    parents.setdefault(id(child), []).append(id(node))
-                if id(child) not in seen:
-                    stack.append(child)
+                parents.setdefault(id(child), []).append(key)
+                stack.append(child)
         holders = set(found)
         while found:
             for parent in parents.get(found.pop(), ()):
@@ -142,28 +142,37 @@ def foreign_class(node: Node) -> str:
 
 
 _CONTAINERS = frozenset({"collections.OrderedDict", "collections.defaultdict", "builtins.dict", "builtins.list"})
-_LEAVES = (str, int, float, bytes, type(None), Global)
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None), Global, Blob})
 
 
-def _children(node: Node) -> Iterator[Node]:
+def _parts_of_tensor(node: Node) -> list[Node]:
+    """Return what may lead from a tensor to storages; sizes and strides do not."""
+    if type(node) is not Call:
+        return _children(node)
+    args = node.args if isinstance(node.args, tuple) else ()
+    parts = [item for item in args if type(item) is PersistentId or type(item) is Call]
+    for item in args:
+        if type(item) is tuple:
+            parts += [inner for inner in item if type(inner) is PersistentId or type(inner) is Call]
+    return [*parts, *node.state]
+
+
+def _children(node: Node) -> list[Node]:
+    """Return the nodes inside a node that are no constants."""
     match node:
         case tuple() | list():
-            yield from (item for item in node if not isinstance(item, _LEAVES))
+            return [item for item in node if type(item) not in _LEAVES]
         case Dict(items=items) | SetOf(items=items):
-            yield from (item for item in items if not isinstance(item, _LEAVES))
+            return [item for item in items if type(item) not in _LEAVES]
         case Call():
-            yield node.callee
-            yield node.args
-            yield node.kwargs
-            for part in (node.state, node.items, node.pairs):
-                yield from (item for item in part if not isinstance(item, _LEAVES))
+            inside = (node.callee, node.args, node.kwargs, *node.state, *node.items, *node.pairs)
+            return [item for item in inside if type(item) not in _LEAVES]
         case RawArray():
-            yield node.wrapper
-            yield node.value
+            return [node.wrapper, node.value]
         case PersistentId():
-            yield node.args
+            return [node.args]
         case _:
-            pass
+            return []
 
 
 def _items(node: Node) -> Iterator[tuple[str, Node]]:

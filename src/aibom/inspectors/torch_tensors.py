@@ -103,11 +103,12 @@ class TorchTensor:
 
 def is_tensor_call(node: Node) -> bool:
     """Say whether a node is made by one of torch's functions that rebuild tensors, whether or not it can be read."""
-    match node:
-        case Call(callee=Global(module=module, name=name)):
-            return module.startswith("torch") and name.rpartition(".")[2].startswith("_rebuild")
-        case _:
-            return False
+    if type(node) is not Call or type(node.callee) is not Global:
+        return False
+    name = node.callee.name
+    return (
+        "_rebuild" in name and node.callee.module.startswith("torch") and name.rpartition(".")[2].startswith("_rebuild")
+    )
 
 
 def read_tensor(node: Node, depth: int = _NESTING) -> TorchTensor | None:
@@ -239,27 +240,33 @@ def _marks(flags: Node) -> frozenset[str] | None:
 
 def storage_of(node: Node) -> Storage | None:
     """Return the storage that a persistent id names, None where it is not one or not exact."""
-    match node:
-        case PersistentId(args=("storage", Global() as kind, str(key) | int(key), device, int(count), *rest)):
-            dtype = storage_dtype(kind)
-        case _:
-            return None
-    if dtype is None or isinstance(key, bool) or type(count) is not int or not 0 <= count < _LARGEST:
+    # Checkpoints have tens of thousands of these, so it is plain tests and no `match`.
+    args = node.args if type(node) is PersistentId else None
+    if not isinstance(args, tuple) or len(args) < 5 or args[0] != "storage":
+        return None
+    kind, key, device, count = args[1], args[2], args[3], args[4]
+    dtype = storage_dtype(kind)
+    if dtype is None or type(key) not in {str, int} or type(count) is not int or not 0 <= count < _LARGEST:
         return None
     whole = dtype.bytes_of(count)
     start, length = 0, whole
-    match rest:
-        case [] | [None]:
-            pass
-        case [(str(_), int(first), int(size))] if 0 <= first < _LARGEST and 0 <= size < _LARGEST:
-            # Files of torch 0.2 and 0.3 may look into a part of a storage.
-            start, length = dtype.bytes_of(first), dtype.bytes_of(size)
-        case _:
-            return None
+    if len(args) > 5 and args[5:] != (None,):
+        match args[5:]:
+            case ((str(_), int(first), int(size)),) if 0 <= first < _LARGEST and 0 <= size < _LARGEST:
+                # Files of torch 0.2 and 0.3 may look into a part of a storage.
+                start, length = dtype.bytes_of(first), dtype.bytes_of(size)
+            case _:
+                return None
     return Storage(
         key=str(key), whole=whole, dtype=dtype, start=start, length=length,
         device=device if isinstance(device, str) else "cpu",
     )  # fmt: skip
+
+
+def storage_key(node: Node) -> str | None:
+    """Return the key of the storage that a persistent id names, whether or not the rest of it can be read."""
+    args = node.args if type(node) is PersistentId else None
+    return str(args[2]) if isinstance(args, tuple) and len(args) > 2 and args[0] == "storage" else None
 
 
 def _sizes(node: Node) -> tuple[int, ...] | None:
