@@ -7,14 +7,12 @@ when garbage follows, and doubts those that stop making sense before anything ha
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 
+from aibom.formats.opcode_arguments import MAX_BYTES, ArgumentReader, argument_of
 from aibom.sources.bytesource import ByteSource
 
 _MAX_OPS = 20_000
-_MAX_BYTES = 8 * 1024 * 1024  # read while looking for the ends of lines; counted arguments are skipped unread
-_WINDOW = 64 * 1024
 
 
 class _Kind(Enum):
@@ -37,19 +35,7 @@ class Walk:
         self.outcome = "broken"  # or "stopped" at STOP, "endless" when the budget or the bytes at hand ran out
 
 
-_FIXED = {ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8, 0x95: 8, 0x82: 1, 0x83: 2, 0x84: 4, 0x80: 1}
-_COUNTED = {ord("U"): 1, 0x8C: 1, ord("X"): 4, ord("T"): 4, 0x8D: 8, ord("C"): 1, ord("B"): 4, 0x8E: 8, 0x96: 8,
-            0x8A: 1, 0x8B: 4}  # fmt: skip
 _TEXTS = frozenset(b"SVUXT") | {0x8C, 0x8D}
-_INTEGER = rb"\s*[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)"
-_NUMBER = {
-    ord("I"): re.compile(_INTEGER + rb"\s*"),
-    ord("L"): re.compile(_INTEGER + rb"L?\s*"),
-    ord("F"): re.compile(rb"\s*[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|inf|nan)\s*"),
-}
-_QUOTED = re.compile(rb"\s*(['\"]).*\1\s*")
-_NAME = re.compile(rb"[^\s\x00-\x1f]+")
-_KEY = re.compile(rb"[0-9]{1,18}")
 _PUSH_MARK, _STOP, _POP, _DUP = ord("("), ord("."), ord("0"), ord("2")
 _MEMO_PUT = frozenset(b"pqr") | {0x94}
 _MEMO_GET = frozenset(b"ghj")
@@ -66,52 +52,18 @@ _SIMPLE: dict[int, tuple[int, int]] = {
 _STRUCTURE = frozenset(b"pqaseultd]}") | {0x85, 0x86, 0x87, 0x94}
 
 
-class _Reader:
-    """The stream's bytes through one window that follows the walk."""
-
-    def __init__(self, head: bytes, data: ByteSource | None) -> None:
-        self._data = data
-        self._start = 0
-        self._bytes = head
-        self.size = len(head) if data is None else data.size
-        self.spent = 0
-
-    def take(self, at: int, length: int) -> bytes:
-        """Return `length` bytes at `at`, fewer at the end of what there is."""
-        if at < self._start or at + length > self._start + len(self._bytes):
-            if self._data is None:
-                return self._bytes[at - self._start : at - self._start + length]
-            self._start = at
-            self._bytes = self._data.read_at(at, max(length, _WINDOW))
-            self.spent += len(self._bytes)
-        return self._bytes[at - self._start : at - self._start + length]
-
-    def line(self, at: int) -> bytes | None:
-        """Return the line at `at` without its end, None where no end comes within the budget."""
-        length = 256
-        while self.spent < _MAX_BYTES and length <= _MAX_BYTES:
-            part = self.take(at, length)
-            end = part.find(b"\n")
-            if end >= 0:
-                return part[:end]
-            if len(part) < length:
-                return None
-            length *= 4
-        return None
-
-
 def walk(head: bytes, data: ByteSource | None = None) -> Walk:
     """Walk the opcodes from the first byte; counted arguments are skipped, not read."""
     seen = Walk()
-    reader = _Reader(head, data)
+    reader = ArgumentReader(head, data)
     shadow = _Shadow()
     at = 0
-    while seen.ops < _MAX_OPS and reader.spent < _MAX_BYTES:
+    while seen.ops < _MAX_OPS and reader.spent < MAX_BYTES:
         raw = reader.take(at, 1)
         if not raw:
             break
         op = raw[0]
-        step = _argument(reader, op, at + 1)
+        step = argument_of(reader, op, at + 1)
         if step is None:
             return seen
         end, argument = step
@@ -133,46 +85,6 @@ def walk(head: bytes, data: ByteSource | None = None) -> Walk:
     if data is None and seen.ops:
         seen.outcome = "endless"
     return seen
-
-
-def _argument(reader: _Reader, op: int, at: int) -> tuple[int, bytes] | None:
-    """Return where the opcode at `at - 1` ends, with the argument; None where it is wrong."""
-    if op in _FIXED:
-        raw = reader.take(at, _FIXED[op])
-        return (at + _FIXED[op], raw) if len(raw) == _FIXED[op] else None
-    if op in _COUNTED:
-        width = _COUNTED[op]
-        raw = reader.take(at, width)
-        if len(raw) < width:
-            return None
-        length = int.from_bytes(raw, "little")
-        return at + width + length, b""
-    if op in b"qhrj":
-        width = 1 if op in b"qh" else 4
-        raw = reader.take(at, width)
-        return (at + width, raw) if len(raw) == width else None
-    if op in b"ILFSVPgp":
-        line = reader.line(at)
-        if line is None or not _line_is_sound(op, line):
-            return None
-        return at + len(line) + 1, line
-    if op in b"ci":
-        module = reader.line(at)
-        if module is None or not _NAME.fullmatch(module):
-            return None
-        name = reader.line(at + len(module) + 1)
-        if name is None or not _NAME.fullmatch(name.rstrip(b"\r")):
-            return None
-        return at + len(module) + len(name) + 2, module
-    return at, b""
-
-
-def _line_is_sound(op: int, line: bytes) -> bool:
-    if op in _NUMBER:
-        return bool(_NUMBER[op].fullmatch(line))
-    if op == ord("S"):
-        return bool(_QUOTED.fullmatch(line))
-    return op not in b"gp" or bool(_KEY.fullmatch(line.strip()))
 
 
 class _Shadow:
