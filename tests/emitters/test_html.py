@@ -31,7 +31,7 @@ from aibom.components import (
     Verification,
 )
 from aibom.emitters import emit
-from aibom.emitters.html import _read
+from aibom.emitters.html_page import _read
 from aibom.emitters.lineage_graph import MAX_NODES, draw
 from aibom.emitters.page import count, size
 from aibom.files import Coverage

@@ -27,7 +27,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "vex": _in("vex"),
     "spdx": _in("spdx"),
     "sarif": _in("sarif"),
-    "html": _in("html"),
+    "html": _in("html_page"),
     "markdown": _in("markdown"),
     "cyclonedx": _in("cyclonedx"),
     "cyclonedx-xml": _in("cyclonedx_xml"),

@@ -20,10 +20,10 @@ from aibom.components import (
 )
 from aibom.emitters.inert import one_line
 from aibom.emitters.options import EmitOptions
+from aibom.emitters.verdict import live, verdict
 from aibom.files import Coverage, Location, Role
 from aibom.findings import Evidence, Finding, Severity
-from aibom.report import Determination, Report, Strength
-from aibom.rules import CODE_ON_LOAD, INTEGRITY, UNDECIDED
+from aibom.report import Determination, Report
 
 _COLORS = {
     Severity.CRITICAL: "red",
@@ -36,18 +36,17 @@ _INDENT = 10
 _LABEL = 14
 # More findings of one rule than this are counted, not listed: the other formats hold all of them.
 _SHOWN_PER_RULE = 20
-_ALWAYS_SHOWN = frozenset({"art-53-gpai", "art-51-systemic", "gpai-modifier", "art-53-2-open-source"})
-_STRONG = frozenset({Strength.SUGGESTS, Strength.INDICATES})
+_TONES = {"bad": "red", "undecided": "yellow", "clear": "green"}
 _PREFIXES = (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3))
 
 
 def to_table(report: Report, options: EmitOptions) -> str:
     """Return the report as text, coloured and wrapped as `options` say; a pipe gets full lines."""
     page = _Page(options)
-    live = [finding for finding in report.findings if finding.suppression is None]
-    page.findings(live)
+    found = live(report)
+    page.findings(found)
     page.summary(_summary(report))
-    page.verdict(report, live)
+    page.verdict(report, found)
     return page.text()
 
 
@@ -96,8 +95,8 @@ class _Page:
                 self._lines += self._wrapped(value, head, " " * _LABEL)
         self._lines.append("")
 
-    def verdict(self, report: Report, live: list[Finding]) -> None:
-        counts = Counter(finding.severity for finding in live)
+    def verdict(self, report: Report, found: list[Finding]) -> None:
+        counts = Counter(finding.severity for finding in found)
         parts = [f"{counts[severity]} {severity.value}" for severity in Severity if counts[severity]]
         ignored = sum(finding.suppression is not None for finding in report.findings)
         size = sum(item.file.size for item in report.inspections if not item.file.members)
@@ -106,7 +105,7 @@ class _Page:
             tail.append(f"{ignored} ignored")
         seconds = f" in {self._options.seconds:.1f} s" if self._options.seconds is not None else ""
         tail.append(format_bytes(size) + seconds)
-        self._lines += [" · ".join(tail), self._styled(*_verdict(report, live))]
+        self._lines += [" · ".join(tail), self._styled(*_verdict(report))]
 
     def _word(self, severity: Severity) -> str:
         return self._styled(f"{severity.value:<{_INDENT}}", _COLORS[severity])
@@ -129,21 +128,11 @@ def _place(finding: Finding) -> str:
     return one_line(f"  {finding.location}") if finding.location else ""
 
 
-def _verdict(report: Report, live: list[Finding]) -> tuple[str, str]:
-    """Return the last line and its colour: what was found, never that a model is safe."""
-    grave = [finding.rule.id for finding in live if finding.severity.at_least(Severity.HIGH)]
-    for rules, text in (
-        (CODE_ON_LOAD, "not safe to load"),
-        (INTEGRITY, "not the files that were published"),
-        (UNDECIDED, "not decided whether it is safe to load"),
-    ):
-        if (rule := next((rule for rule in grave if rule in rules), None)) is not None:
-            return f"{text}: aibom explain {rule}", "red"
-    partial = any(item.coverage is Coverage.PARTIAL for item in report.inspections) or report.skipped
-    clean = "nothing found that runs code on load" + (" in what was inspected" if partial else "")
-    if grave:
-        return f"{clean}; settle this first: aibom explain {grave[0]}", "yellow"
-    return clean, "green"
+def _verdict(report: Report) -> tuple[str, str]:
+    """Return the last line and its colour."""
+    found = verdict(report)
+    text = found.text[0].lower() + found.text[1:]
+    return (f"{text}: aibom explain {found.rule}" if found.rule else text), _TONES[found.tone]
 
 
 def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
@@ -214,7 +203,7 @@ def _license_line(claims: tuple[LicenseClaim, ...]) -> str:
 
 def _determination_lines(items: list[Determination]) -> list[str]:
     """Return the sentences a reader needs first; the others are counted, and stand in every other format."""
-    shown = [item for item in items if item.rule.key in _ALWAYS_SHOWN or item.strength in _STRONG]
+    shown = [item for item in items if item.headline]
     lines = [item.statement for item in shown]
     if (rest := len(items) - len(shown)) > 0:
         lines.append(f"{rest} more provisions looked at: aibom scan -o html, json or cyclonedx")
