@@ -11,6 +11,7 @@ from tests.inspectors.reading import read
 
 from aibom.components import Inspection, ReferenceKind
 from aibom.errors import MalformedFile
+from aibom.files import Coverage
 from aibom.findings import Severity
 from aibom.inspectors.python_code import parse_source
 from aibom.inspectors.python_names import Names
@@ -260,6 +261,13 @@ def test_source_that_exhausts_a_parser_is_malformed(source: str) -> None:
     """Nesting, numbers and bytes that no parser takes are malformed, and nothing else is raised."""
     with pytest.raises(MalformedFile):
         parse_source(source)
+
+
+def test_source_that_cannot_be_parsed_is_not_clean() -> None:
+    """Source of another version is said not to be looked at: high where a loader imports it, medium elsewhere."""
+    assert found("print 'x'", "modeling_x.py") == [("inspection-incomplete", Severity.HIGH)]
+    assert found("print 'x'", "train.py") == [("inspection-incomplete", Severity.MEDIUM)]
+    assert look("print 'x'").coverage is Coverage.NONE
 
 
 def test_wide_source_is_walked() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aibom.components import Import, Inspection, Reference, ReferenceKind, Use, Verdict
 from aibom.errors import MalformedFile
-from aibom.files import RepoFile
+from aibom.files import Coverage, RepoFile
 from aibom.findings import Rule, Severity
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.python_acts import (
@@ -84,12 +84,14 @@ class Site(NamedTuple):
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Judge a source file, and name what it imports.
 
-    Raises:
-        MalformedFile: this Python can't parse it.
+    What this interpreter can't parse (another version's syntax, or no Python) is said not to have been looked at: of
+    high severity where a loader imports the file.
     """
     seen = Observations(file, limits)
     if data.size > limits.text_bytes:
-        seen.unread(f"the source has {data.size} bytes, the limit is {limits.text_bytes}", severity=Severity.MEDIUM)
+        severity = Severity.HIGH if _LOADED.fullmatch(file.name) else Severity.MEDIUM
+        seen.unread(f"the source has {data.size} bytes, the limit is {limits.text_bytes}", severity=severity)
+        seen.coverage = Coverage.NONE
         return seen.inspection()
     raw = data.read_at(0, data.size)
     for line in raw.split(b"\n", 2)[:2]:
@@ -97,7 +99,12 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         if coding and not _PLAIN_CODINGS.fullmatch(coding[1]):
             message = f"is written in the encoding {shown(coding[1].decode('ascii', 'replace'))}, which hides text"
             seen.report(MALICIOUS_CODE, message, line=1)
-    tree = parse_source(raw)
+    try:
+        tree = parse_source(raw)
+    except MalformedFile as fault:
+        seen.unread(str(fault), severity=Severity.HIGH if _LOADED.fullmatch(file.name) else Severity.MEDIUM)
+        seen.coverage = Coverage.NONE
+        return seen.inspection()
     judge_tree(tree, seen)
     imports = tuple(_imports(tree, file))
     seen.note("imports", ",".join(sorted({found.module.partition(".")[0] for found in imports})))
