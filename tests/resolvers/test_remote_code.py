@@ -47,6 +47,20 @@ def test_code_of_another_repository_is_grave() -> None:
     assert [("high", "runs code from a/b, which was not looked at")] == found({"config.json": config})
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"_attn_implementation_internal": "evil/kernels"},
+        {"text_config": {"attn_implementation": "kernels-community/flash-attn@v1:flash"}},
+    ],
+)
+def test_a_repository_of_kernels_is_code_from_elsewhere(config: object) -> None:
+    """A setting that names a repository of kernels makes transformers fetch and import it."""
+    ((severity, message),) = found({"config.json": config})
+    assert ("high", True) == (severity, message.startswith("runs code from "))
+    assert [] == found({"config.json": {"attn_implementation": "sdpa", "_attn_implementation_autoset": True}})
+
+
 def test_absent_code_is_said() -> None:
     """A module that is not in the target is named as absent."""
     assert [("medium", "names modeling_x.py, which is not here")] == found({"config.json": AUTO})

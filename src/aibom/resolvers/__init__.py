@@ -8,7 +8,9 @@ from dataclasses import replace
 from aibom.components import Inspection, Relation, RelationKind, Resolution
 from aibom.findings import Finding, Severity
 from aibom.report import SourceFacts
+from aibom.resolvers import advisories as advisory_rules
 from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, weight_checks
+from aibom.resolvers.advisories import Lookup, resolve_advisories
 from aibom.resolvers.ancestry import Ancestry
 from aibom.resolvers.assembly import ROOT, Assembly, application
 from aibom.resolvers.dependencies import resolve_dependencies
@@ -27,6 +29,7 @@ RULES = (
     *lineage.RULES,
     *license_rules.RULES,
     *remote_code.RULES,
+    *advisory_rules.RULES,
 )
 
 
@@ -36,11 +39,14 @@ def resolve(
     open_related: Callable[[str], Source | None],
     settings: Settings,
     source_facts: SourceFacts,
+    *,
+    advisories: Lookup | None = None,
 ) -> Resolution:
     """Say what a target is made of.
 
     `open_related` opens another model by its target string (`hf://owner/name@revision`), or returns None where that is
-    not wanted or not possible; it is asked for base models only.
+    not wanted or not possible; it is asked for base models only. `advisories` knows the faults of libraries, where a
+    snapshot is at hand.
     """
     files = Repository(source, inspections, settings.limits)
     assembly = Assembly(files, Ancestry(open_related, settings.limits), source_facts, settings.profile)
@@ -60,6 +66,7 @@ def resolve(
     dependencies = resolve_dependencies(files)
     assembly.dependencies(root, dependencies.items)
     assembly.findings.extend(dependencies.findings)
+    assembly.findings.extend(resolve_advisories(files, dependencies.items, advisories))
     return assembly.resolution(root)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ REMOTE_CODE = Rule(
     references=(
         "https://huggingface.co/docs/transformers/custom_models",
         "https://nvd.nist.gov/vuln/detail/CVE-2025-66448",
+        "https://nvd.nist.gov/vuln/detail/CVE-2026-22807",
+        "https://nvd.nist.gov/vuln/detail/CVE-2026-4372",
     ),
     cwes=(94, 829),
 )
@@ -34,6 +37,8 @@ _CONFIGS = frozenset({
     "generation_config.json", "adapter_config.json", "model_index.json", "modules.json",
     "video_preprocessor_config.json",
 })  # fmt: skip
+_KERNEL_KEYS = ("attn_implementation", "attn_implementation_internal", "experts_implementation")
+_KERNEL = re.compile(r"[\w.\-]+/[\w.\-]+")  # `owner/name`, maybe with `@revision` and `:function`
 _OWN_PACKAGES = ("sentence_transformers.", "torch.", "transformers.", "diffusers.", "peft.", "pylate.")
 
 
@@ -61,7 +66,7 @@ def _finding(repository: Repository, path: str, named: list[tuple[str, str]], ac
     for _, target in named:
         owner, separator, module = target.rpartition("--")
         if separator:
-            parsed = parse_name(owner)
+            parsed = parse_name(owner.partition(":")[0].partition("@")[0])
             elsewhere.append(parsed.shown if parsed else owner[:100])
             continue
         file = _module_file(repository, folder, module)
@@ -102,6 +107,9 @@ def _named(repository: Repository, path: str) -> Iterator[tuple[str, str]]:
                 yield f"{index}.type", kind
         return
     config: Mapping[str, Any] = mapping(value)
+    for key, kernel in kernel_repositories(config).items():
+        # `--` marks code of another repository, here one of compiled kernels.
+        yield key, f"{kernel}--kernel"
     for key, target in mapping(config.get("auto_map")).items():
         for item in target if isinstance(target, list) else [target]:
             if isinstance(item, str) and item:
@@ -117,6 +125,21 @@ def _named(repository: Repository, path: str) -> Iterator[tuple[str, str]]:
             yield f"custom_pipelines.{key}", implementation
     if name == "model_index.json":
         yield from _pipeline_parts(repository, folder_of(path), config)
+
+
+def kernel_repositories(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that name a repository of kernels, which transformers fetches and imports.
+
+    `_attn_implementation_internal` did so without being asked (CVE-2026-4372).
+    """
+    blocks = [("", config)]
+    blocks += [(f"{key}.", block) for key, block in config.items() if isinstance(block, dict)]
+    return {
+        f"{prefix}{key}": value
+        for prefix, block in blocks
+        for key, value in block.items()
+        if key.endswith(_KERNEL_KEYS) and isinstance(value, str) and _KERNEL.match(value)
+    }
 
 
 def _pipeline_parts(repository: Repository, folder: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,218 @@
+"""A local snapshot of the OSV database: built from its zip of JSON files, kept small, asked without a network."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from aibom.errors import DataError, FileFault
+from aibom.findings import Severity
+from aibom.limits import Limits
+from aibom.resolvers.documents import mapping, parse_json, texts
+
+FORMAT = "1"
+_MAX_ENTRIES = 2_000_000
+_MAX_BYTES = 4 * 1024 * 1024
+_ECOSYSTEMS: Mapping[str, str] = {"PyPI": "pypi"}  # OSV's name, purl type
+_SEVERITIES: Mapping[str, Severity] = {
+    "CRITICAL": Severity.CRITICAL, "HIGH": Severity.HIGH, "MODERATE": Severity.MEDIUM, "MEDIUM": Severity.MEDIUM,
+    "LOW": Severity.LOW,
+}  # fmt: skip
+_TABLES = """
+create table about (key text primary key, value text not null);
+create table advisory (
+    ecosystem text not null, name text not null, id text not null, aliases text not null, summary text not null,
+    severity text not null, ranges text not null, versions text not null
+);
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advisory:
+    """A known fault of a package. `fixed` are versions in which it is mended, as far as they are known."""
+
+    id: str
+    aliases: tuple[str, ...]
+    summary: str
+    severity: Severity
+    fixed: tuple[str, ...]
+
+
+def build_snapshot(archive: Path, target: Path) -> int:
+    """Write a snapshot from OSV's zip for an ecosystem; return how many entries it holds.
+
+    Withdrawn advisories are left out. The snapshot's date is that of its newest advisory.
+
+    Raises:
+        DataError: the archive can't be read, or holds no advisory.
+    """
+    target.unlink(missing_ok=True)
+    newest, count = "", 0
+    try:
+        with zipfile.ZipFile(archive) as source, closing(sqlite3.connect(target)) as database, database:
+            database.executescript(_TABLES)
+            for document in _documents(source):
+                newest = max(newest, str(document.get("modified", ""))[:10])
+                for row in _rows(document):
+                    database.execute("insert into advisory values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                    count += 1
+            database.execute("create index by_name on advisory (ecosystem, name)")
+            about = {"format": FORMAT, "date": newest, "advisories": str(count)}
+            database.executemany("insert into about values (?, ?)", about.items())
+    except (OSError, zipfile.BadZipFile, sqlite3.Error) as error:
+        raise DataError(f"{archive.name}: {error}") from error
+    if not count:
+        target.unlink(missing_ok=True)
+        raise DataError(f"{archive.name} holds no advisory", hint="give the all.zip of an ecosystem from OSV")
+    return count
+
+
+class Snapshot:
+    """An opened snapshot; `date` is that of its newest advisory."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a snapshot read-only.
+
+        Raises:
+            DataError: there is none, or it is not one of this format.
+        """
+        try:
+            self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            about = dict(self._database.execute("select key, value from about").fetchall())
+        except sqlite3.Error as error:
+            raise DataError(f"{path.name}: {error}", hint="aibom data update --osv FILE makes a snapshot") from error
+        if about.get("format") != FORMAT:
+            self._database.close()
+            raise DataError(f"{path.name} is a snapshot of another format", hint="build it again: aibom data update")
+        self.date = about.get("date", "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def lookup(self, ecosystem: str, name: str, version: str) -> tuple[Advisory, ...]:
+        """Return the advisories that this version is affected by."""
+        rows = self._database.execute(
+            "select id, aliases, summary, severity, ranges, versions from advisory where ecosystem = ? and name = ?"
+            " order by id",
+            (ecosystem, name),
+        )
+        return tuple(
+            Advisory(
+                id=id_,
+                aliases=tuple(json.loads(aliases)),
+                summary=summary,
+                severity=Severity(severity),
+                fixed=tuple(end["fixed"] for events in json.loads(ranges) for end in events if "fixed" in end),
+            )
+            for id_, aliases, summary, severity, ranges, versions in rows
+            if is_affected(version, json.loads(ranges), json.loads(versions))
+        )
+
+
+def is_affected(version: str, ranges: Iterable[Iterable[Mapping[str, str]]], versions: Iterable[str]) -> bool:
+    """Say whether a version is listed, or lies between an introducing and a mending event.
+
+    OSV's algorithm (https://ossf.github.io/osv-schema/#evaluation): events of a range are sorted, the last one at or
+    below the version decides.
+    """
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 -- start-up time
+
+    if version in versions:
+        return True
+    try:
+        mine = Version(version)
+        for events in ranges:
+            hit = False
+            for at, kind in sorted(_events(events, Version)):
+                if kind == 0 and mine >= at:
+                    hit = True
+                elif (kind == 1 and mine >= at) or (kind == 2 and mine > at):
+                    hit = False
+            if hit:
+                return True
+    except InvalidVersion:
+        return False
+    return False
+
+
+def _events(events: Iterable[Mapping[str, str]], parse: Any) -> Iterator[tuple[Any, int]]:
+    for event in events:
+        for number, key in enumerate(("introduced", "fixed", "last_affected")):
+            if key in event:
+                yield parse("0.dev0" if event[key] == "0" else event[key]), number
+
+
+def _documents(source: zipfile.ZipFile) -> Iterator[Mapping[str, Any]]:
+    for number, info in enumerate(source.infolist()):
+        if number >= _MAX_ENTRIES:
+            return
+        if info.file_size > _MAX_BYTES or not info.filename.endswith(".json"):
+            continue
+        try:
+            document = mapping(parse_json(source.read(info).decode("utf-8", "replace"), Limits()).value)
+        except FileFault:
+            continue  # one broken advisory must not cost the others
+        if document.get("id") and not document.get("withdrawn"):
+            yield document
+
+
+def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each package that the advisory affects."""
+    affected = document.get("affected")
+    for entry in affected if isinstance(affected, list) else ():
+        package = mapping(mapping(entry).get("package"))
+        ecosystem, name = _ECOSYSTEMS.get(str(package.get("ecosystem"))), package.get("name")
+        if ecosystem is None or not isinstance(name, str):
+            continue
+        ranges = [
+            [
+                {
+                    key: str(value)
+                    for key, value in mapping(event).items()
+                    if key in {"introduced", "fixed", "last_affected"}
+                }
+                for event in _list(mapping(range_).get("events"))
+            ]
+            for range_ in _list(mapping(entry).get("ranges"))
+            if mapping(range_).get("type") in {"ECOSYSTEM", "SEMVER"}
+        ]
+        # Where a range says it all, the list of versions would only repeat it.
+        versions = [] if ranges else list(texts(mapping(entry).get("versions")))
+        yield (
+            ecosystem,
+            name.lower().replace("_", "-").replace(".", "-"),
+            str(document["id"]),
+            json.dumps(texts(document.get("aliases"))),
+            str(document.get("summary") or document.get("details") or "")[:300].split("\n")[0],
+            _severity(document, entry).value,
+            json.dumps(ranges),
+            json.dumps(versions),
+        )
+
+
+def _severity(document: Mapping[str, Any], entry: Mapping[str, Any]) -> Severity:
+    if str(document.get("id", "")).startswith("MAL-"):
+        return Severity.CRITICAL
+    for block in (entry, document):
+        for key in ("database_specific", "ecosystem_specific"):
+            word = mapping(block.get(key)).get("severity")
+            if isinstance(word, str) and word.upper() in _SEVERITIES:
+                return _SEVERITIES[word.upper()]
+    return Severity.MEDIUM
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
