@@ -189,6 +189,7 @@ def test_a_wrong_base_names_its_line(cells: dict[str, str]) -> None:
         "license": "mit",
         "base": "",
         "relation": "",
+        "family": "",
         "evidence": "K",
     }
     with pytest.raises(DataError, match=r"known_bases\.csv:3: "):
@@ -204,6 +205,7 @@ def test_a_base_that_stands_twice_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         "license": "mit",
         "base": "",
         "relation": "",
+        "family": "",
         "evidence": "K",
     }
     monkeypatch.setattr(known_bases, "load_rows", lambda *_, **__: (Row("t", 1, cells), Row("t", 2, cells)))

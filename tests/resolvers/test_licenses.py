@@ -345,3 +345,39 @@ def test_code_under_another_license_is_a_duty() -> None:
     )
     assert [] == findings(result)
     assert "duty" == root(result).properties["aibom:license:verdict"]
+
+
+LLAMA_POLICY = (
+    "With respect to any multimodal models, the rights granted are not being granted to you if you are\n"
+    "an individual domiciled in the European Union."
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "fields", "region", "expected"),
+    [
+        ({"USE_POLICY.md": LLAMA_POLICY}, {}, None, [("territory-excluded", "medium")]),
+        ({"USE_POLICY.md": LLAMA_POLICY}, {}, "FR", [("territory-excluded", "high")]),
+        ({"USE_POLICY.md": LLAMA_POLICY}, {}, "US", []),
+        ({"USE_POLICY.md": "Be kind. Also in the European Union."}, {}, None, []),
+        ({}, {"extra_gated_eu_disallowed": True}, None, [("territory-excluded", "medium")]),
+        ({}, {"extra_gated_eu_disallowed": False}, None, []),
+    ],
+)
+def test_gates_and_policies_shut_out_territories(
+    files: dict[str, str], fields: dict[str, object], region: str | None, expected: list[tuple[str, str]]
+) -> None:
+    """A limit to a territory may stand beside the license: in a use policy, or in the gate of the hub."""
+    target = {**card(license="mit", **fields), "LICENSE": mit(), **files}
+    assert expected == findings(resolution(target, profile=Profile(region=region)))
+
+
+def test_the_text_in_a_gate_is_a_license_text() -> None:
+    """What must be accepted before a download is recognised like a file."""
+    result = resolution(card(license="other", extra_gated_prompt=mit()))
+    assert ("detected", "MIT", "weights") in claims(result)
+    assert [] == [
+        claim
+        for claim in claims(resolution(card(extra_gated_prompt="Please share your name")))
+        if claim[0] == "detected"
+    ]

@@ -264,3 +264,23 @@ def test_a_manifest_names_the_source() -> None:
     assert [("a/b", "converted", None)] == bases(lineage(config(), source=facts))
     other = SourceFacts(kind="oci-layout", claims={"descriptor.sourceURL": "https://example.org/x"})
     assert [] == bases(lineage(config(), source=other))
+
+
+@pytest.mark.parametrize(
+    ("family", "base", "relation", "expected"),
+    [
+        ("llama", "google/gemma-2-2b", "finetune", [("lineage-contradiction", "medium")]),
+        ("gemma2", "google/gemma-2-2b", "finetune", []),
+        ("llama", "google/gemma-2-2b", "distilled", []),
+        ("llama", "nobody/nothing", "finetune", []),
+        ("bert", "bert-base-uncased", "finetune", []),
+        ("llama", "stabilityai/stable-diffusion-2", "finetune", []),
+    ],
+)
+def test_a_base_of_another_architecture_is_a_contradiction(
+    family: str, base: str, relation: str, expected: list[tuple[str, str]]
+) -> None:
+    """A fine-tune keeps its base's architecture; a student of distillation need not."""
+    files = {"config.json": json.dumps({"model_type": family}), **card(base_model=base, base_model_relation=relation)}
+    found = [item for item in said(lineage(files).findings) if item[0] == "lineage-contradiction"]
+    assert expected == found

@@ -12,7 +12,7 @@ from aibom.data.tables import Row, load_rows
 
 TABLE = "known_bases.csv"
 STATE = "2026-11"
-_COLUMNS = ("name", "kind", "aliases", "license", "base", "relation", "evidence")
+_COLUMNS = ("name", "kind", "aliases", "license", "base", "relation", "family", "evidence")
 _RELATIONS = ("", "finetune", "adapter", "merge", "quantized", "distilled", "converted")
 
 
@@ -25,6 +25,8 @@ class Known:
     license: License | None
     base: str | None
     relation: str | None
+    families: tuple[str, ...] = ()
+    """`model_type` of what is made from it by fine-tuning; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,4 +94,5 @@ def _entry(row: Row) -> Known:
         license=license_table().by_key[key] if key else None,
         base=row["base"] or None,
         relation=row.one_of("relation", _RELATIONS) or None,
+        families=row.words("family"),
     )

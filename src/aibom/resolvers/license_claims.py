@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ _METADATA_KEYS: Mapping[Format, tuple[str, ...]] = {
     Format.SAFETENSORS: ("license", "modelspec.license"),
     Format.ONNX: ("license", "metadata.license"),
 }
+# "...rights granted ... are not being granted to you if you are ... in the European Union", Llama 3.2 Use Policy.
+_NO_UNION = re.compile(
+    r"\bnot\s+(?:being\s+)?(?:granted|licensed|permitted)\b[^.]{0,300}\bEuropean\s+Union\b", re.IGNORECASE
+)
 _MAX_FILES = 100
 
 
@@ -55,6 +59,8 @@ class Terms:
     notices: tuple[str, ...]
     unread: tuple[str, ...]
     """License files whose text can't be read here (PDF)."""
+    territories: tuple[Evidence, ...] = ()
+    """Where something beside the license shuts out people of the European Union."""
 
 
 def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None, facts: SourceFacts | None) -> Terms:
@@ -62,6 +68,7 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
     files = tuple(license_files(repository, layout.folder))
     claims = [
         *_card(card),
+        *_gate(card),
         *_weight_metadata(layout),
         *_configurations(repository, layout),
         *_source(facts),
@@ -79,6 +86,7 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
         policies=tuple(path for path in paths if _POLICY_FILE.search(name_of(path))),
         notices=tuple(path for path in paths if _NOTICE_FILE.match(name_of(path))),
         unread=tuple(unread),
+        territories=tuple(_territories(repository, card, [*paths, *(file.path for file in files)])),
     )
 
 
@@ -152,6 +160,40 @@ def _card(card: ModelCard | None) -> Iterator[LicenseClaim]:
     for raw in names:
         line = card.lines.get("license_name")
         yield _declared(raw, stated(card.path, f"license_name: {raw[:200]}", line), url=url)
+
+
+def _gate(card: ModelCard | None) -> Iterator[LicenseClaim]:
+    """What a visitor must accept often is the license text itself."""
+    for text in card.fields.get("extra_gated_prompt", ()) if card else ():
+        found = detect(text)
+        for item in found.licenses if found else ():
+            assert card is not None
+            assert found is not None
+            yield LicenseClaim(
+                raw=item.name,
+                basis="detected",
+                expression=item.expression,
+                key=item.key,
+                evidence=stated(
+                    card.path, f"extra_gated_prompt: {found.statement}", card.lines.get("extra_gated_prompt")
+                ),
+            )
+
+
+def _territories(repository: Repository, card: ModelCard | None, paths: Sequence[str]) -> Iterator[Evidence]:
+    """A gate that refuses the Union, and use policies that do not license it, say what the license file does not."""
+    if card and card.fields.get("extra_gated_eu_disallowed") == ("true",):
+        line = card.lines.get("extra_gated_eu_disallowed")
+        yield stated(card.path, "extra_gated_eu_disallowed: people in the EU get no access", line)
+    for path in dict.fromkeys(paths):
+        if (
+            _POLICY_FILE.search(name_of(path))
+            and (text := repository.text(path))
+            and (match := _NO_UNION.search(text.text))
+        ):
+            yield stated(
+                path, "rights are not granted in the European Union", text.text.count("\n", 0, match.start()) + 1
+            )
 
 
 def _weight_metadata(layout: Layout) -> Iterator[LicenseClaim]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aibom.components import ModelFacts
 from aibom.data.license_terms import About, Kind
 from aibom.files import Location
-from aibom.findings import Finding, Severity
+from aibom.findings import Evidence, Finding, Severity
 from aibom.resolvers.license_flow import Inherited, Outcome
 from aibom.resolvers.license_rules import LICENSE_USE_FORBIDDEN, TERRITORY_EXCLUDED, THRESHOLD
 from aibom.settings import Profile
@@ -20,8 +20,18 @@ _EU = frozenset({
 _MULTIMODAL = re.compile(r"vision|image|video|audio|vl\b|mllama|llama4|multimodal", re.IGNORECASE)
 
 
-def judge_use(outcome: Outcome, facts: ModelFacts, profile: Profile, place: Location | None) -> Iterator[Finding]:
-    """Yield what the profile runs into; without a profile, thresholds and territories as such."""
+def judge_use(
+    outcome: Outcome,
+    facts: ModelFacts,
+    profile: Profile,
+    place: Location | None,
+    *,
+    shut: Sequence[Evidence] = (),
+) -> Iterator[Finding]:
+    """Yield what the profile runs into; without a profile, thresholds and territories as such.
+
+    `shut` are places beside the license that shut out the European Union.
+    """
     seen: set[tuple[str, About, str]] = set()
     for item in outcome.inherited:
         term = item.term
@@ -36,7 +46,17 @@ def judge_use(outcome: Outcome, facts: ModelFacts, profile: Profile, place: Loca
         elif term.about is About.TRAIN_OTHERS and profile.trains_others:
             message = f"{_name(item)} limits training other models: {term.text}"
             yield Finding.of(LICENSE_USE_FORBIDDEN, message, place)
-    yield from _territories(outcome, facts, profile, place)
+    excluded = list(_territories(outcome, facts, profile, place))
+    yield from excluded
+    mine = _region(profile)
+    if not excluded and shut and mine in {"", "EU"}:
+        severity = Severity.HIGH if mine else None
+        yield Finding.of(TERRITORY_EXCLUDED, shut[0].statement, shut[0].location, severity=severity)
+
+
+def _region(profile: Profile) -> str:
+    region = (profile.region or "").upper()
+    return "EU" if region in _EU else region
 
 
 def _threshold(item: Inherited, profile: Profile, place: Location | None) -> Iterator[Finding]:
@@ -60,7 +80,7 @@ def _territories(outcome: Outcome, facts: ModelFacts, profile: Profile, place: L
         region, _, extent = item.term.argument.partition(":")
         if item.term.about is About.REGION and item.stated and (extent == "all" or _is_multimodal(item, facts)):
             excluded.setdefault(item.license.key, (item, []))[1].append(region)
-    mine = "EU" if (profile.region or "").upper() in _EU else (profile.region or "").upper()
+    mine = _region(profile)
     for item, regions in excluded.values():
         if not mine:
             yield Finding.of(TERRITORY_EXCLUDED, f"{_name(item)}: {item.term.text}", place)

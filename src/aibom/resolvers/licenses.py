@@ -60,7 +60,7 @@ def resolve_licenses(model: Licensed, profile: Profile) -> Licensing:
         *_chain_findings(outcome, place),
         *_missing_text(terms, own, place),
         *_missing_duties(model, outcome, place),
-        *judge_use(outcome, model.facts, profile, place),
+        *judge_use(outcome, model.facts, profile, place, shut=terms.territories),
     ]
     claims = (*terms.claims, *_concluded(terms.claims))
     return Licensing(claims=claims, findings=tuple(findings), properties=dict(_properties(outcome, own)))

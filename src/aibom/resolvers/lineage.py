@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aibom.components import Derivation, ModelCard, ModelFacts
+from aibom.data.known_bases import known
 from aibom.files import Location
 from aibom.findings import Evidence, Finding, Rule, Severity
 from aibom.report import SourceFacts
@@ -112,6 +113,7 @@ def resolve_lineage(
     bases = tuple(_merge(group, derivation) for group in _group(chosen))
     findings.extend(_doubts(bases, layout))
     findings.extend(_relation_doubts(card, layout))
+    findings.extend(_misfits(bases, facts))
     return Lineage(bases=bases, findings=tuple(findings))
 
 
@@ -197,6 +199,21 @@ def _relation_doubts(card: ModelCard | None, layout: Layout) -> list[Finding]:
         line = card.lines.get("base_model_relation")
         return [Finding.of(LINEAGE_CONTRADICTION, message, Location(path=card.path, line=line), severity=Severity.LOW)]
     return []
+
+
+def _misfits(bases: Sequence[Base], facts: ModelFacts) -> list[Finding]:
+    """A fine-tune has the architecture of its base: a configuration of another family belongs to another base."""
+    family = facts.family.value if facts.family else None
+    findings = []
+    for base in bases:
+        entry = known(base.name.id) if base.name.kind == "hub" else None
+        keeps = base.derivation in {Derivation.FINETUNE, Derivation.QUANTIZED, Derivation.MERGE}
+        if family is None or entry is None or not entry.families or base.inferred or not keeps:
+            continue
+        if family not in entry.families and facts.family and facts.family.evidence.location:
+            message = f"{base.name.id} is a {entry.families[0]} model, the configuration is of {family}"
+            findings.append(Finding.of(LINEAGE_CONTRADICTION, message, facts.family.evidence.location))
+    return findings
 
 
 def _contradiction(
