@@ -29,6 +29,13 @@ class Known:
     """`model_type` of what is made from it by fine-tuning; empty where that is not known."""
 
 
+def known_names() -> tuple[str, ...]:
+    """Return the names of the models in the table, sorted; one that ends in `*` stands for several."""
+    table = _table()
+    rows = [*table.exact.values(), *(row for _, row in table.starts)]
+    return tuple(sorted({row.name for row in rows if row.kind == "model"}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
     exact: Mapping[tuple[str, str], Known]

@@ -9,7 +9,7 @@ from aibom.components import Inspection, Relation, RelationKind, Resolution
 from aibom.findings import Finding, Severity
 from aibom.report import SourceFacts
 from aibom.resolvers import advisories as advisory_rules
-from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, weight_checks
+from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, signals, weight_checks
 from aibom.resolvers.advisories import Lookup, resolve_advisories
 from aibom.resolvers.ancestry import Ancestry
 from aibom.resolvers.assembly import ROOT, Assembly, application
@@ -18,6 +18,7 @@ from aibom.resolvers.layouts import Layout, find_models
 from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
 from aibom.resolvers.remote_code import resolve_remote_code
 from aibom.resolvers.repository import Repository, join, name_of
+from aibom.resolvers.signals import near_misses
 from aibom.resolvers.subject import Subject, identify
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
@@ -30,6 +31,7 @@ RULES = (
     *license_rules.RULES,
     *remote_code.RULES,
     *advisory_rules.RULES,
+    *signals.RULES,
 )
 
 
@@ -63,6 +65,7 @@ def resolve(
         severity = Severity.INFO if source_facts.kind == "file" else None
         assembly.findings.append(Finding.of(CARD_MISSING, "there is no README.md", severity=severity))
     assembly.findings.extend(resolve_remote_code(files))
+    assembly.findings.extend(near_misses(subject.id))
     dependencies = resolve_dependencies(files)
     assembly.dependencies(root, dependencies.items)
     assembly.findings.extend(dependencies.findings)

@@ -33,6 +33,7 @@ from aibom.resolvers.lineage import Base, resolve_lineage
 from aibom.resolvers.model_card import CardReading
 from aibom.resolvers.model_facts import model_facts, sets_of
 from aibom.resolvers.repository import Repository, name_of, stated
+from aibom.resolvers.signals import card_signals, support_signals
 from aibom.resolvers.subject import Subject
 from aibom.resolvers.weight_checks import check_weights
 from aibom.settings import Profile
@@ -97,7 +98,11 @@ class Assembly:
             model=facts,
             urls=_urls(subject, card, source),
             supplier=subject.supplier,
-            properties=licensing.properties,
+            properties={
+                **licensing.properties,
+                **dict(card_signals(card)),
+                **dict(support_signals(self._facts) if whole else ()),
+            },
             evidence=(subject.evidence,),
         )
         self.components[ref] = component
