@@ -61,7 +61,7 @@ def safetensors(size: int) -> Virtual:
 
 def torch_zip(size: int) -> Virtual:
     """A torch zip whose 500 storages are stored entries of zeros: the directory is made with empty ones and moved."""
-    each = size // 500
+    each = size // 500 // 4096 * 4096
     parts = [b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01("]
     for number in range(500):
         name, key = b"layer.%d.weight" % number, b"%d" % number

@@ -52,7 +52,8 @@ def write_torch_zip(path: Path, size: int, tensors: int = 500) -> None:
         parts.append(b"X" + struct.pack("<I", len(name)) + name)
         parts.append(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n")
         parts.append(b"X" + struct.pack("<I", len(key)) + key + b"X\x03\x00\x00\x00cpuJ" + struct.pack("<i", each // 4))
-        parts.append(b"tQK\x00M\x00\x04J" + struct.pack("<i", each // 4096) + b"\x86M\x00\x04K\x01\x86")
+        parts.append(b"tQK\x00M\x00\x04J" + struct.pack("<i", each // 4096) + b"\x86J")
+        parts.append(struct.pack("<i", each // 4096) + b"K\x01\x86")
         parts.append(b"\x89ccollections\nOrderedDict\n)RtR")
     parts.append(b"u.")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:

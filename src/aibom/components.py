@@ -164,6 +164,11 @@ class Verification:
     uncovered: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
+    @property
+    def is_signature(self) -> bool:
+        """Say whether this is about a signature; else it compares digests alone."""
+        return self.kind in SIGNATURE_KINDS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRoot:

@@ -424,7 +424,7 @@ def fine_tune_report() -> Report:
         determinations=determinations(model.ref),
         verifications=(
             Verification(
-                kind="oms",
+                kind="model-signature",
                 status=SignatureStatus.VERIFIED_PARTIAL,
                 location=place("model.sig"),
                 signer="release@acme.example",

@@ -699,7 +699,9 @@ def test_a_signature_is_a_claim_with_what_it_does_not_cover() -> None:
 
 def test_two_signatures_at_one_place_are_two_claims() -> None:
     """References stay unique, and long lists of files are cut."""
-    one = Verification(kind="oms", status=SignatureStatus.VERIFIED, covered=tuple(f"f{i}" for i in range(30)))
+    one = Verification(
+        kind="model-signature", status=SignatureStatus.VERIFIED, covered=tuple(f"f{i}" for i in range(30))
+    )
     doc = to_document(replace(minimal_report(), verifications=(one, replace(one, status=SignatureStatus.INVALID))))
     claims = doc["declarations"]["claims"]
     assert ["claim:signature/aibom", "claim:signature/aibom#2"] == [entry["bom-ref"] for entry in claims]

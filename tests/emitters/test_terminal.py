@@ -52,7 +52,7 @@ def test_the_worst_comes_first_and_the_verdict_last() -> None:
         ),
         (
             (finding(Severity.HIGH, rule="policy-license"),),
-            "nothing found that runs code on load; settle this first: aibom explain policy-license",
+            "nothing found that runs code on load, but something else to settle first: aibom explain policy-license",
         ),
         ((malicious_finding(suppressed=True),), "nothing found that runs code on load"),
     ],

@@ -33,6 +33,8 @@ _CHECKED_BYTES = MIB
 _LINK_BYTES = 4096
 _METHODS = {8: "deflate", 12: "bzip2", 14: "zip-lzma", 93: "zstd", 95: "xz"}
 # What starts with a program and ends with a zip is that program's archive: the bytes before it are no secret.
+# A distant file of this size or less is read whole by a few requests anyway.
+_READ_WHOLE_BYTES = 8 * MIB
 _PROGRAMS = frozenset({Format.LLAMAFILE, Format.EXECUTABLE})
 
 
@@ -44,6 +46,10 @@ def read_directory(data: ByteSource, limits: Limits) -> ZipDirectory:
     """
     notes = Notes(limit=limits.findings_per_file)
     listing = read_listing(data, limits, notes)
+    if data.distant and data.size > _READ_WHOLE_BYTES and listing.ranges:
+        # A local header an entry is a request an entry: they are read where an entry is opened, the rest is unchecked.
+        named = _with_unique_names(listing.entries, notes)
+        return ZipDirectory(entries=tuple(named), notes=notes, gaps=(), faults=tuple(listing.faults), checked=False)
     entries, others = locate(data, listing.entries, notes)
     note_overlaps(entries, notes)
     between = search(data, [*entries, *others], listing.ranges, limits, notes)
@@ -88,6 +94,8 @@ def open_entry(
         LimitExceeded: a method that is not supported, real encryption, or more bytes than allowed.
     """
     notes = notes if notes is not None else Notes(limit=0)
+    if entry.data_offset is None and data.distant:
+        ((entry, *_), _) = locate(data, [entry], notes)
     if entry.data_offset is None or entry.data_offset > data.size:
         raise MalformedFile(f"the data of {entry.name} is not in the file")
     if entry.stored:
@@ -162,7 +170,7 @@ def open_zip(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -
                 return
             directory = read_directory(data, limits)
             notes = directory.notes
-            container.complete = not directory.faults
+            container.complete = directory.checked and not directory.faults
             for entry in directory.entries:
                 _note_name(data, entry, limits, notes)
                 if entry.is_directory:

@@ -92,6 +92,8 @@ class ZipDirectory:
     notes: Notes
     gaps: tuple[tuple[int, int], ...] = ()
     faults: tuple[LimitExceeded | MalformedFile, ...] = ()
+    checked: bool = True
+    """False for a distant archive, whose local headers were not compared with the directory."""
 
     def find(self, name: str) -> ZipEntry | None:
         """Return the entry of this name that a reader takes who goes through the directory."""

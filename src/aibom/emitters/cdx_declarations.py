@@ -10,7 +10,6 @@ from hashlib import sha256
 
 from aibom.components import Verification
 from aibom.emitters.cdx_layout import ASSESSOR_REF, Layout
-from aibom.emitters.cdx_properties import INTEGRITY
 from aibom.emitters.cdx_text import Json, link, origin, passage, properties, timestamp, without_empty
 from aibom.emitters.inert import one_line
 from aibom.findings import Evidence
@@ -44,7 +43,7 @@ def declarations(report: Report, layout: Layout) -> Json | None:
         claim = _claim(determination, layout, book, taken)
         claims.append(claim)
         mapped.append(_mapping(determination, claim["bom-ref"]))
-    claims += [_signature_claim(v, layout, book, taken) for v in report.verifications if v.status not in INTEGRITY]
+    claims += [_signature_claim(v, layout, book, taken) for v in report.verifications if v.is_signature]
     if not claims:
         return None
     attestation = {"summary": NOTICE, "assessor": ASSESSOR_REF, "map": mapped}

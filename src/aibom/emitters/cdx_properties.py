@@ -10,9 +10,6 @@ from aibom.emitters.cdx_text import Named, origin, property_name, scalar
 from aibom.files import Digest, Format, Role
 from aibom.report import Report
 
-INTEGRITY = frozenset({SignatureStatus.CHECKSUM_OK, SignatureStatus.MISMATCH})
-"""Statuses that speak of digests; the others speak of signatures."""
-
 # The registered names of https://github.com/CycloneDX/cyclonedx-property-taxonomy, cdx:ai-ml, for settings that keep
 # their name in `config.json`.
 _HYPERPARAMETERS = (
@@ -142,9 +139,11 @@ def _root(report: Report) -> Iterable[Named]:
     yield "aibom:root-digest", report.root_digest
     for skipped in report.skipped:
         yield "aibom:skipped", f"{skipped.path}: {skipped.reason}"
-    signatures = [v for v in report.verifications if v.status not in INTEGRITY]
+    signatures = [v for v in report.verifications if v.is_signature]
     for verification in signatures:
-        yield "aibom:signature", verification.status.value
+        # A signature over other bytes than these is not valid for them.
+        mismatch = verification.status is SignatureStatus.MISMATCH
+        yield "aibom:signature", (SignatureStatus.INVALID if mismatch else verification.status).value
         if verification.signer:
             yield "aibom:signature:signer", verification.signer
         if verification.uncovered:
@@ -152,8 +151,12 @@ def _root(report: Report) -> Iterable[Named]:
     if not signatures:
         yield "aibom:signature", "absent"
     for verification in report.verifications:
-        if verification.status in INTEGRITY:
+        if not verification.is_signature:
             yield property_name("aibom", "integrity", verification.status.value), integrity_value(verification)
+    for root in report.tensor_roots:
+        if root.named is not None and root.unnamed is not None:
+            yield "aibom:tensors:root", f"{root.named} ({', '.join(root.paths)})"
+            yield "aibom:tensors:unnamed-root", f"{root.unnamed} ({', '.join(root.paths)})"
     for name, value in report.settings.operator.items():
         yield property_name("aibom", "operator", name), scalar(value)
     for item in report.checklist:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 from uuid import UUID, uuid5
 
 import msgspec
@@ -144,6 +145,8 @@ def _component(component: Component, report: Report, layout: Layout) -> CdxCompo
     cdx = _identified(component, layout.refs[component.ref], list(of_component(component, layout, report)))
     cdx.pedigree = _pedigree(component, report, layout)
     cdx.evidence = _evidence(component)
+    if component.ref == report.resolution.root:
+        cdx.external_references.update(_signatures(report))
     cdx.components.update(_component(child, report, layout) for child in layout.nested.get(component.ref, ()))
     return cdx
 
@@ -213,6 +216,17 @@ def _external_references(component: Component) -> tuple[list[ExternalReference],
             )
         )
     return references, texts
+
+
+def _signatures(report: Report) -> Iterator[ExternalReference]:
+    """Yield a reference to every signature in the target, by its path from the root."""
+    for verification in report.verifications:
+        if verification.is_signature and verification.location is not None:
+            yield ExternalReference(
+                type=ExternalReferenceType.DIGITAL_SIGNATURE,
+                url=XsUri(quote(verification.location.path)),
+                comment=one_line(f"{verification.kind}: {verification.status.value}"),
+            )
 
 
 def _properties(named: Iterable[Named]) -> list[Property]:

@@ -15,7 +15,6 @@ from aibom.files import Coverage, Role
 from aibom.findings import Evidence, Finding, Severity
 from aibom.report import ChecklistItem, Determination, Report, Strength
 
-_INTEGRITY = frozenset({SignatureStatus.CHECKSUM_OK, SignatureStatus.MISMATCH})
 _REGIMES = {"eu-ai-act": "EU AI Act", "openness": "Openness"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _SHOWN = 4  # terms in one answer; the table below it has all of them
@@ -303,15 +302,16 @@ def _checklists(report: Report) -> Iterator[tuple[str, tuple[ChecklistItem, ...]
 
 def _signatures(report: Report) -> Iterator[Row]:
     for verification in report.verifications:
-        if verification.status not in _INTEGRITY:
+        if verification.is_signature:
             covered = f"{_files_of(len(verification.covered))} covered, {len(verification.uncovered)} not"
             signer = f", signed by {verification.signer}" if verification.signer else ""
             place = str(verification.location) if verification.location else ""
             how = f"{covered}{signer}"
             yield Row(name=verification.kind, value=verification.status.value, how=how, where=place)
-    compared = Counter(
-        {status: sum(len(v.covered) or 1 for v in report.verifications if v.status is status) for status in _INTEGRITY}
-    )
+    compared: Counter[SignatureStatus] = Counter()
+    for verification in report.verifications:
+        if not verification.is_signature:
+            compared[verification.status] += len(verification.covered) or 1
     if compared[SignatureStatus.CHECKSUM_OK]:
         yield Row(name="Declared digests", value="equal", how=_files_of(compared[SignatureStatus.CHECKSUM_OK]))
     if compared[SignatureStatus.MISMATCH]:

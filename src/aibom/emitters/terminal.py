@@ -148,7 +148,7 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
     ]
     if bases:
         yield "BASE", [_base_line(report, edge) for edge in bases]
-    yield "LICENCE", [_license_line(root.licenses)]
+    yield "LICENCE", [_license_line(root.licenses) + _inherited(report, bases)]
     for label, regime in (("EU AI ACT", "eu-ai-act"), ("OPENNESS", "openness")):
         if lines := _determination_lines([item for item in report.determinations if item.rule.regime == regime]):
             yield label, lines
@@ -210,9 +210,23 @@ def _determination_lines(items: list[Determination]) -> list[str]:
     return lines
 
 
+def _inherited(report: Report, bases: list[Relation]) -> str:
+    """Return the licences of the base models, with who says so where it is not the base itself."""
+    words: dict[str, None] = {}
+    for edge in bases:
+        for claim in report.resolution.component(edge.target).licenses:
+            name = claim.expression or claim.key or claim.raw
+            words[f" · {name} inherited" + (f" ({claim.evidence.source})" if claim.evidence.source else "")] = None
+    return "".join(words)
+
+
 def _signature_line(report: Report) -> str:
-    signed = [item for item in report.verifications if item.status is not SignatureStatus.CHECKSUM_OK]
-    checked = sum(len(item.covered) for item in report.verifications if item.status is SignatureStatus.CHECKSUM_OK)
+    signed = [item for item in report.verifications if item.is_signature]
+    checked = sum(
+        len(item.covered)
+        for item in report.verifications
+        if not item.is_signature and item.status is SignatureStatus.CHECKSUM_OK
+    )
     parts = [f"{item.kind}: {item.status.value}" + (f" by {item.signer}" if item.signer else "") for item in signed]
     text = " · ".join(parts) or "none"
     return f"{text} · {checked} declared digests match" if checked else text

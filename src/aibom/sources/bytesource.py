@@ -30,6 +30,8 @@ class ByteSource(Protocol):
     """
 
     size: int
+    distant: bool
+    """True where each read that jumps is a request over a network, so that readers should look at less."""
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset`."""
@@ -51,7 +53,9 @@ class ByteSource(Protocol):
 
 
 class _Closing:
-    """Context-manager behaviour that all byte sources share."""
+    """What byte sources on this machine share."""
+
+    distant = False
 
     def close(self) -> None:
         """Release nothing."""
@@ -127,6 +131,7 @@ class SliceSource(_Closing):
 
     def __init__(self, outer: ByteSource, offset: int, size: int) -> None:
         self._outer = outer
+        self.distant = outer.distant
         self._offset = offset
         self.size = max(0, min(size, outer.size - offset))
 

@@ -114,6 +114,8 @@ class RangeSource:
     gives other bytes than it promised, OSError from the network.
     """
 
+    distant = True
+
     def __init__(
         self, remote: Remote, size: int, *, file_budget: int, stream_budget: int, scan_budget: ReadBudget
     ) -> None:
