@@ -399,3 +399,17 @@ def test_damaged_files_get_an_answer(content: bytes, draw: st.DataObject) -> Non
 def test_a_pickle_that_acts_is_one_before_anything_else() -> None:
     """Bytes that open like an image and act like a pickle are a pickle."""
     assert known("figure.gif", b"GIF89a\0\0\0" + b"0" + RUNS) is Format.PICKLE
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "kind"),
+    [
+        ("m.keras", {"config.json": b"{}", "data.pkl": b"x"}, Format.KERAS_V3),
+        ("m.skops", {"schema.json": b"{}", "data.pkl": b"x"}, Format.SKOPS),
+        ("m.bin", {"config.json": b"{}", "m/data.pkl": b"x"}, Format.PYTORCH_ZIP),
+    ],
+)
+def test_a_polyglot_zip_is_what_its_loader_takes_it_for(name: str, members: dict[str, bytes], kind: Format) -> None:
+    """A member that another loader would look for does not hide an archive from the inspector of its own format."""
+    data = zip_bytes(members)
+    assert kind is recognize(name, data[:4096], len(data), MemorySource(data))

@@ -25,6 +25,12 @@ def kind_of_zip(name: str, head: bytes, data: ByteSource | None) -> Format:
 
 def _by_names(names: frozenset[str], file_name: str) -> Format:
     leaves = {member.rsplit("/", 1)[-1] for member in names}
+    # Which loader opens it goes by the name: a `data.pkl` put into a Keras archive does not make torch read it, and is
+    # looked at as a member all the same.
+    if "config.json" in names and file_name.endswith(".keras"):
+        return Format.KERAS_V3
+    if "schema.json" in names and file_name.endswith(".skops"):
+        return Format.SKOPS
     if "data.pkl" in leaves or (file_name.endswith((".pt", ".pth", ".ckpt", ".bin")) and "version" in leaves):
         script = "constants.pkl" in leaves or any("/code/" in f"/{member}" for member in names)
         return Format.TORCHSCRIPT if script else Format.PYTORCH_ZIP
@@ -34,7 +40,7 @@ def _by_names(names: frozenset[str], file_name: str) -> Format:
         return Format.TORCHSCRIPT
     if "MAR-INF/MANIFEST.json" in names:
         return Format.TORCHSERVE_MAR
-    if "config.json" in names and (leaves & {"metadata.json", "model.weights.h5"} or file_name.endswith(".keras")):
+    if "config.json" in names and leaves & {"metadata.json", "model.weights.h5"}:
         return Format.KERAS_V3
     if "schema.json" in names:
         return Format.SKOPS

@@ -45,6 +45,9 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         _report_repeated(document, seen)
     judge_templates_in(document, seen)
     judge_document(seen, document, safe_mode=True)
+    match document:
+        case {"total_flos": int() | float() as flop}:
+            seen.note("total_flos", flop)  # the transformers Trainer's own count, in trainer_state.json
     for path in _code_in(document, file.name):
         seen.refer(Reference(path=path, kind=ReferenceKind.CODE, location=file.at()))
     return seen.inspection()
