@@ -324,7 +324,8 @@ def test_weight_names_survive_compression_and_sharding() -> None:
 MISMATCHES = {
     ("model.safetensors", Format.PICKLE): Severity.HIGH,
     ("model.safetensors", Format.PYTORCH_ZIP): Severity.HIGH,
-    ("model.safetensors", Format.UNKNOWN): Severity.MEDIUM,
+    ("model.safetensors", Format.UNKNOWN): Severity.HIGH,
+    ("model.onnx", Format.UNKNOWN): Severity.MEDIUM,
     ("model.gguf", Format.ZIP): Severity.HIGH,
     ("config.json", Format.PICKLE): Severity.HIGH,
     ("config.json", Format.EXECUTABLE): Severity.HIGH,

@@ -76,6 +76,8 @@ def test_more_files_than_the_limit_are_left_out_and_said() -> None:
     inventory = take_inventory(repo, replace(Limits(), files=3))
     assert 3 == len(inventory.files)
     assert "after the first 3 files" in inventory.skipped[0].reason
+    (finding,) = inventory.findings
+    assert ("not-listed", Severity.HIGH) == (finding.rule.id, finding.severity)
 
 
 def test_a_sparse_file_is_recognised_without_reading_it(tmp_path: Path) -> None:

@@ -56,6 +56,17 @@ UNREADABLE = Rule(
     explanation="The operating system refused to read the file, so nothing is known about it.",
     help="Give the scanner read access, or fetch the file again.",
 )
+NOT_LISTED = Rule(
+    id="not-listed",
+    severity=Severity.HIGH,
+    summary="Part of the target was not looked at",
+    explanation=(
+        "The target has more files or deeper folders than the scan's limits allow. Nothing is known about what lies "
+        "beyond; nobody arranges a model so that it needs more."
+    ),
+    help="Scan the part that was left out by itself, or ask the publisher what it is for.",
+    cwes=(400,),
+)
 UNRECOGNIZED_WEIGHTS = Rule(
     id="unrecognized-weights",
     severity=Severity.MEDIUM,
@@ -73,6 +84,7 @@ RULES = (
     DANGLING_SYMLINK,
     SPECIAL_FILE,
     UNREADABLE,
+    NOT_LISTED,
     UNRECOGNIZED_WEIGHTS,
     EXTENSION_MISMATCH,
 )
@@ -84,6 +96,7 @@ _FAULTS: Mapping[Fault, tuple[Rule, str]] = {
     Fault.SPECIAL_FILE: (SPECIAL_FILE, "not a regular file"),
     Fault.UNREADABLE: (UNREADABLE, "can't be read"),
     Fault.UNSAFE_NAME: (PATH_TRAVERSAL, "a name that was not followed"),
+    Fault.TOO_DEEP: (NOT_LISTED, "a folder that was not opened"),
 }
 
 
@@ -117,6 +130,8 @@ def take_inventory(source: Source, limits: Limits) -> Inventory:
         else:
             skipped.append(Skipped(path="", reason=f"everything after the first {limits.files} files"))
             break
+    # What was left out on purpose has a name (`.git`); what has none is the rest of a listing that was cut.
+    findings.extend(Finding.of(NOT_LISTED, f"left out: {item.reason}") for item in skipped if not item.path)
     files: list[RepoFile] = []
     unread: list[RepoFile] = []
     for entry in sorted(entries, key=lambda entry: entry.path):

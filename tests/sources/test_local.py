@@ -130,10 +130,10 @@ def test_pipes_and_sockets_are_not_opened(tmp_path: Path) -> None:
 
 
 def test_too_deep_folders_are_left_out_and_said(tmp_path: Path) -> None:
-    """A tree that nests beyond the limit is cut there, with a reason."""
+    """A tree that nests beyond the limit is cut there, and the folder that was not opened is an entry with a fault."""
     (tmp_path / "a/b/c/d").mkdir(parents=True)
     items = list(DirectorySource(str(tmp_path), path_depth=2).entries())
-    assert ["a/b/c"] == [item.path for item in items if isinstance(item, Skipped)]
+    assert [("a/b/c", Fault.TOO_DEEP)] == [(item.path, item.fault) for item in items if isinstance(item, Entry)]
 
 
 def test_a_folder_that_vanishes_is_a_fault(tmp_path: Path) -> None:

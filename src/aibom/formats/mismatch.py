@@ -120,7 +120,9 @@ def _judge(name: str, found: Format) -> tuple[str, Severity] | None:
             return f"the name ends in {ending}, the bytes are a program ({found})", Severity.HIGH
         return None
     if found is Format.UNKNOWN:
-        severity = Severity.MEDIUM if ending in _SAFE_CLAIM else Severity.LOW
+        # Weights of these two formats can be told by their first bytes, so these are weights that nobody can read.
+        unreadable = Severity.HIGH if ending in {".safetensors", ".gguf"} else Severity.MEDIUM
+        severity = unreadable if ending in _SAFE_CLAIM else Severity.LOW
         return f"the name ends in {ending}, but the bytes are not of that format nor of any known one", severity
     return f"the name ends in {ending}, the bytes are {found}", _severity(ending, expected, found)
 

@@ -66,9 +66,7 @@ class DirectorySource:
         while folders:
             folder = folders.pop()
             if folder.relative.count(b"/") >= self._path_depth:
-                yield Skipped(
-                    path=escape_name(folder.relative), reason=f"nested more than {self._path_depth} folders deep"
-                )
+                yield self._faulty(folder.relative, Fault.TOO_DEEP, f"nested more than {self._path_depth} folders deep")
                 continue
             try:
                 with os.scandir(folder.absolute) as listing:

@@ -22,6 +22,7 @@ class Fault(StrEnum):
     SPECIAL_FILE = "special-file"
     UNREADABLE = "unreadable"
     UNSAFE_NAME = "unsafe-name"
+    TOO_DEEP = "too-deep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
