@@ -41,6 +41,7 @@ class Progress:
     total: int
 
 
+_RAW = frozenset({Format.UNKNOWN, Format.ONNX_EXTERNAL_DATA})
 OnProgress = Callable[[Progress], None]
 
 
@@ -159,7 +160,7 @@ def _external_data(inspections: tuple[Inspection, ...]) -> tuple[Inspection, ...
             file=replace(inspection.file, format=Format.ONNX_EXTERNAL_DATA, role=Role.WEIGHTS),
             coverage=Coverage.COMPLETE,
         )
-        if inspection.file.format is Format.UNKNOWN and not inspection.file.members and inspection.file.path in named
+        if inspection.file.format in _RAW and not inspection.file.members and inspection.file.path in named
         else inspection
         for inspection in inspections
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ _COLORS = {
     Severity.LOW: "cyan",
     Severity.INFO: "blue",
 }
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _INDENT = 10
 _LABEL = 14
 # More findings of one rule than this are counted, not listed: the other formats hold all of them.
@@ -180,7 +182,7 @@ def _base_line(report: Report, edge: Relation) -> str:
     how = "hinted" if edge.inferred else "declared"
     known = edge.derivation is not None and edge.derivation is not Derivation.UNKNOWN
     relation = f"{edge.derivation}, " if known else ""
-    pinned = "" if edge.revision else ", unpinned"
+    pinned = "" if edge.revision and _COMMIT.fullmatch(edge.revision) else ", unpinned"
     return f"{name}  ({relation}{how}{_in(edge.evidence)}{pinned})"
 
 
