@@ -16,8 +16,9 @@ from aibom.resolvers.license_titles import titled
 _MIN_CONTAINED = 0.5  # of a sketch: below this the texts have little in common
 _CANDIDATES = 6
 _MAX_NAME_WORDS = 6  # a run that replaces a name: "the name of the copyright holder"
-_MAX_TITLE_WORDS = 25  # a title or the project's name before, an address after the terms
+_MAX_TITLE_WORDS = 20  # a title or the project's name before, an address after the terms
 _MIN_PART = 60  # words that may be a license of their own inside a file
+_MAX_DIFFERENT = 0.3  # of a short text: above that even names can't explain the difference
 _SAME = 0.99  # of the words, for a text that is called by a license's name
 # Words that may turn a license into another one, wherever they are added or taken away.
 _TURNING_WORDS = """
@@ -28,14 +29,16 @@ _TURNING_WORDS = """
     royalties pay paid payment license licence licensed sublicense additional addition agreement terms condition
     conditions clause must shall may require requires required obtain permission written consent disclose source
     attribution display prominently train training outputs output derivative derivatives modify modified
-    distribute distribution territory union european country countries revoke revocable terminate termination
-    notify registration register ai model models
+    distribute distribution territory union european country countries first second third fourth fifth two three
+    four five six seven eight nine ten hundred thousand million billion year years month months day days revoke
+    revocable terminate termination notify registration register ai model models
 """
 _TURNING = frozenset(_TURNING_WORDS.split())
 # What a title may hold of them: it calls the text a license of something.
 _NAMING = frozenset({
-    "license", "licence", "licensed", "terms", "agreement", "clause", "ai", "model", "models", "source", "modified",
+    "license", "licence", "licensed", "terms", "agreement", "clause", "ai", "model", "models", "source",
 })  # fmt: skip
+_NAMING_CODES = frozenset(code_of(word) for word in _NAMING | {"the", "version", "v", "public"})
 _NEGATIONS = ("not", "no", "non", "only", "except", "unless", "without", "never", "free")
 _TURNING_CODES = frozenset(code_of(word) for word in _TURNING)
 _NEGATION_CODES = frozenset(code_of(word) for word in _NEGATIONS)
@@ -161,8 +164,12 @@ def _uncovered(found: Sequence[bytes], known: frozenset[bytes]) -> Iterator[tupl
 def _harmless(found: _Difference, words: Words) -> bool:
     """Say whether what differs can't be a term: titles, names, a word or two in another spelling."""
     total = len(words.words)
+    if not found.words and total == found.item.length:
+        return False  # the same sentences in another order
     tolerated = round((1 - _SAME) * total)
-    if found.words > 2 * _MAX_TITLE_WORDS + tolerated:
+    if found.words > min(2 * _MAX_TITLE_WORDS + tolerated, _MAX_DIFFERENT * found.item.length) or _retitled(
+        found, words
+    ):
         return False
     inner = 0
     for start, end in found.added:
@@ -184,6 +191,19 @@ def _harmless(found: _Difference, words: Words) -> bool:
             return False
         inner += 0 if edge else end - start
     return inner <= max(2 * _MAX_NAME_WORDS, tolerated)
+
+
+def _retitled(found: _Difference, words: Words) -> bool:
+    """Say whether another license stands in the title: its number, or other words where a license is named."""
+    added = next((words.words[start:end] for start, end in found.added if start == 0), ())
+    gone = next(((start, end) for start, end in found.lacking if start == 0), None)
+    if gone is None or not added:
+        return False
+    codes = found.item.codes
+    lost = {codes[CODE * at : CODE * (at + 1)] for at in range(*gone)}
+    own = lost - _NAMING_CODES - {code_of(word) for word in added}
+    numbered = any(any(char.isdigit() for char in word) and code_of(word) not in lost for word in added)
+    return bool(own) and numbered
 
 
 def _has_number(run: Sequence[str], item: Print) -> bool:
