@@ -40,13 +40,14 @@ _PUSH_MARK, _STOP, _POP, _DUP = ord("("), ord("."), ord("0"), ord("2")
 _MEMO_PUT = frozenset(b"pqr") | {0x94}
 _MEMO_GET = frozenset(b"ghj")
 _IMPORTS = frozenset(b"c") | {0x82, 0x83, 0x84}
+_PERSISTENT = {ord("P"): 0, ord("Q"): 1}  # values taken
 _CALLS = {ord("R"): 2, 0x81: 2, 0x92: 3}  # values taken, the callable first
 _TO_MARK = frozenset(b"tld1eiou") | {0x90, 0x91}
 # opcode: (values taken, value left); those that work back to a mark, or on imports, are handled one by one
 _SIMPLE: dict[int, tuple[int, int]] = {
-    **dict.fromkeys(b"NIJKMLGFSVUXTCBP]})", (0, 1)),
+    **dict.fromkeys(b"NIJKMLGFSVUXTCB]})", (0, 1)),
     **dict.fromkeys((0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x96), (0, 1)),
-    ord("a"): (2, 1), ord("s"): (3, 1), ord("b"): (2, 1), ord("Q"): (1, 1), 0x97: (1, 1), 0x98: (1, 1),
+    ord("a"): (2, 1), ord("s"): (3, 1), ord("b"): (2, 1), 0x97: (1, 1), 0x98: (1, 1),
     0x85: (1, 1), 0x86: (2, 1), 0x87: (3, 1), 0x95: (0, 0), 0x80: (0, 0),
 }  # fmt: skip
 _STRUCTURE = frozenset(b"pqaseultd]}") | {0x85, 0x86, 0x87, 0x94}
@@ -140,13 +141,19 @@ def _apply(op: int, argument: bytes, shadow: _Shadow, seen: Walk) -> bool:
         if kind is not None:
             shadow.items.append(kind)
         return kind is not None
+    if op in _PERSISTENT:
+        if not shadow.has(_PERSISTENT[op]):
+            return False
+        # What the loader supplies for an id may be anything: a name, or something to call.
+        shadow.replace(_PERSISTENT[op], _Kind.CALLABLE)
+        return True
     if op in _IMPORTS:
         shadow.items.append(_Kind.CALLABLE)
         # An extension code is one byte of anything: no sign of a pickle by itself.
         seen.imports += op == ord("c")
         return True
     if op == 0x93:
-        if not shadow.has(2) or shadow.items[-2:] != [_Kind.TEXT, _Kind.TEXT]:
+        if not shadow.has(2) or _Kind.OTHER in shadow.items[-2:]:
             return False
         shadow.replace(2, _Kind.CALLABLE)
         seen.imports += 1
