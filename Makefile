@@ -54,7 +54,7 @@ package: $(STAMP)  ## build the wheel and run it in an environment of its own
 	$(BIN)/python -m build --outdir build/package .
 	$(PYTHON) -m venv build/package/venv
 	build/package/venv/bin/python -m pip install --quiet --disable-pip-version-check build/package/*.whl
-	cd build/package && venv/bin/aibom --version && venv/bin/aibom scan ../../fixtures/repos/demo -o table >/dev/null
+	cd build/package && venv/bin/aibom --version && venv/bin/aibom scan ../../fixtures/real/transformers/tiny-llama-chat -o table -o cyclonedx=bom.json -o html=report.html -o spdx=spdx.json >/dev/null
 
 docs: $(STAMP)  ## generate the parts of docs/ that come from the code, and check the rest against it
 	$(BIN)/python tools/generate_docs.py

@@ -212,7 +212,11 @@ def scan(server: Server) -> float:
 
 def download(url: str) -> float:
     """Fetch a file whole and throw it away, in a process of its own as a scan is."""
-    code = f"from huggingface_hub.utils import httpx\nwith httpx.stream('GET', {url!r}, timeout=60) as r:\n for _ in r.iter_raw(): pass"
+    code = (
+        "from huggingface_hub.utils import httpx\n"
+        f"with httpx.stream('GET', {url!r}, timeout=60) as answer:\n"
+        "    for _ in answer.iter_raw(): pass"
+    )
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return time.perf_counter() - started
