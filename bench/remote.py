@@ -51,10 +51,11 @@ class Virtual:
 
 def safetensors(size: int) -> Virtual:
     each = size // 300 // 2048 * 2048
-    header = json.dumps({
-        f"model.layers.{n}.weight": {"dtype": "BF16", "shape": [each // 2048, 1024], "data_offsets": [n * each, (n + 1) * each]}
-        for n in range(300)
-    }).encode()  # fmt: skip
+    entries = {}
+    for n in range(300):
+        place = {"shape": [each // 2048, 1024], "data_offsets": [n * each, (n + 1) * each]}
+        entries[f"model.layers.{n}.weight"] = {"dtype": "BF16", **place}
+    header = json.dumps(entries).encode()
     head = struct.pack("<Q", len(header)) + header
     return Virtual(len(head) + 300 * each, head)
 
