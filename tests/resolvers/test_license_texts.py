@@ -205,3 +205,26 @@ def test_a_turning_word_anywhere_is_seen(place: int, word: str) -> None:
     place %= len(words)
     assume(word not in {part.lower().strip(",.") for part in words[max(0, place - 1) : place + 1]})
     assert ["MIT"] != found(" ".join(["Permission", *words[:place], word, *words[place:]]))
+
+
+def test_a_text_with_little_in_common_is_nothing() -> None:
+    """Half of a license is not called anything."""
+    assert detect(" ".join(apache().split()[:400])) is None
+
+
+def test_a_license_under_another_title_is_not_recognised() -> None:
+    """The title names another version: the text may be of that version."""
+    altered = apache().replace("Version 2.0, January 2004", "Version 3.1, March 2030")
+    assert altered != apache()
+    assert ["Apache-2.0"] != found(altered)
+
+
+@pytest.mark.parametrize("filler", ["nothing much stands here " * 30, "you must pay a fee " * 5])
+def test_a_known_text_beside_unknown_ones_is_not_enough(filler: str) -> None:
+    """Two known texts with other terms between them are no answer."""
+    assert found(apache() + "\n" + filler + "\n" + mit()) in (None, [])
+
+
+def test_three_texts_in_one_file_are_three_licenses() -> None:
+    """A file of several licenses is taken apart to its end."""
+    assert {"Apache-2.0", "MIT", "BSD-3-Clause"} == set(found(f"{mit()}\n\n{apache()}\n\n{bsd3()}") or ())

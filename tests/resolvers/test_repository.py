@@ -82,3 +82,25 @@ def test_small_path_functions() -> None:
     assert (join("", "a"), join("b", "a"), name_of("b/c/a"), name_of("a")) == ("a", "b/a", "a", "a")
     text = repository({"a": "x\ny\nz y"}).text("a")
     assert (line_of(text, "y"), line_of(text, "q"), line_of(None, "y")) == (2, None, None)
+
+
+def test_what_lies_below_a_folder_is_found_without_its_namesakes() -> None:
+    """A folder's files are those below it, not those of folders whose names start alike."""
+    files = repository({"a/x": "", "a/b/y": "", "a-b/z": "", "a0/z": "", "ab": ""})
+    assert ("a/b/y", "a/x") == files.below("a")
+    assert 5 == len(files.below(""))
+    assert () == files.below("none")
+
+
+def test_names_in_other_folders_do_not_count() -> None:
+    """A file of that name in a folder that differs in case is another folder's."""
+    assert repository({"Sub/README.md": ""}).find("sub", "readme.md") is None
+
+
+def test_what_was_made_once_is_kept() -> None:
+    """Work for a folder is done once, however many models lie in it."""
+    files = repository({})
+    made: list[int] = []
+    for _ in range(3):
+        files.once("work", "folder", lambda: made.append(1))
+    assert [1] == made

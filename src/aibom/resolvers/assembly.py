@@ -248,8 +248,7 @@ class Assembly:
         if layout.marker.path:
             own.add(layout.marker.path)
         if whole or (layout.folder and layout.label == name_of(layout.folder)):
-            start = "" if whole else f"{layout.folder}/"
-            own |= {path for path in self._repository.paths() if path.startswith(start)}
+            own.update(self._repository.below("" if whole else layout.folder))
         return own
 
     def _free(self, ref: str) -> str:

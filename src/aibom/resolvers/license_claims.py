@@ -36,7 +36,7 @@ _METADATA_KEYS: Mapping[Format, tuple[str, ...]] = {
 _NO_UNION = re.compile(
     r"\bnot\s+(?:being\s+)?(?:granted|licensed|permitted)\b[^.]{0,300}\bEuropean\s+Union\b", re.IGNORECASE
 )
-_MAX_FILES = 100
+_MAX_FILES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,8 @@ class Terms:
 
 def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None, facts: SourceFacts | None) -> Terms:
     """Gather the claims of one model; those of its folder come before those of the root."""
-    files = tuple(license_files(repository, layout.folder))
+    folder = layout.folder
+    files = repository.once("license-files", folder, lambda: tuple(license_files(repository, folder)))
     claims = [
         *_card(card),
         *_gate(card),
@@ -74,20 +75,29 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
         *_source(facts),
         *(claim for file in files for claim in _detected(file)),
     ]
-    paths = [path for folder in dict.fromkeys((layout.folder, "")) for path in repository.files_in(folder)]
-    unread = [
-        path
-        for path in paths
-        if name_of(path).lower().endswith(".pdf") and re.search(r"licen[cs]e|terms", path, re.IGNORECASE)
-    ]
+    named = repository.once("terms", folder, lambda: _named_files(repository, folder))
     return Terms(
         claims=tuple(claims),
         files=files,
-        policies=tuple(path for path in paths if _POLICY_FILE.search(name_of(path))),
-        notices=tuple(path for path in paths if _NOTICE_FILE.match(name_of(path))),
-        unread=tuple(unread),
-        territories=tuple(_territories(repository, card, [*paths, *(file.path for file in files)])),
+        policies=named["policies"],
+        notices=named["notices"],
+        unread=named["unread"],
+        territories=tuple(_territories(repository, card, [*named["policies"], *(file.path for file in files)])),
     )
+
+
+def _named_files(repository: Repository, folder: str) -> Mapping[str, tuple[str, ...]]:
+    """Files of terms by what their names say, in a model's folder and at the root."""
+    paths = [path for place in dict.fromkeys((folder, "")) for path in repository.files_in(place)]
+    return {
+        "policies": tuple(path for path in paths if _POLICY_FILE.search(name_of(path))),
+        "notices": tuple(path for path in paths if _NOTICE_FILE.match(name_of(path))),
+        "unread": tuple(
+            path
+            for path in paths
+            if path.lower().endswith(".pdf") and re.search(r"licen[cs]e|terms", name_of(path), re.IGNORECASE)
+        ),
+    }
 
 
 def license_files(repository: Repository, folder: str) -> Iterator[LicenseFile]:

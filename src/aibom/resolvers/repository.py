@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 from aibom.components import Inspection
 from aibom.errors import FileFault, LimitExceeded
@@ -13,6 +14,8 @@ from aibom.limits import Limits
 from aibom.resolvers.documents import Text, parse_json, parse_toml, read_text
 from aibom.resolvers.yaml_documents import YamlDocument, parse_yaml
 from aibom.sources.protocol import Source
+
+T = TypeVar("T")
 
 DOCUMENT_MALFORMED = Rule(
     id="document-malformed",
@@ -41,8 +44,12 @@ class Repository:
         self._source = source
         self._files = {item.file.path: item for item in inspections if not item.file.members}
         self._children: dict[str, list[str]] = {}
-        for path in sorted(self._files):
+        self._sorted = sorted(self._files)
+        self._lowered: dict[str, str] = {}
+        self._made: dict[tuple[str, str], Any] = {}
+        for path in self._sorted:
             self._children.setdefault(folder_of(path), []).append(path)
+            self._lowered.setdefault(path.lower(), path)
         self._budget = _READABLE_BYTES * limits.text_bytes
         self._texts: dict[str, Text | None] = {}
         self._json: dict[str, Any] = {}
@@ -57,7 +64,14 @@ class Repository:
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of all files, sorted."""
-        yield from sorted(self._files)
+        yield from self._sorted
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """Return the paths of all files in a folder and the folders in it, sorted; of the root, all."""
+        if not folder:
+            return tuple(self._sorted)
+        start = bisect_left(self._sorted, f"{folder}/")
+        return tuple(self._sorted[start : bisect_left(self._sorted, f"{folder}0", start)])  # `0` follows the slash
 
     def folders(self) -> tuple[str, ...]:
         """Return the folders that hold files, sorted; the root is the empty string."""
@@ -72,8 +86,14 @@ class Repository:
         exact = join(folder, name)
         if exact in self._files:
             return exact
-        lowered = name.lower()
-        return next((path for path in self.files_in(folder) if name_of(path).lower() == lowered), None)
+        found = self._lowered.get(exact.lower())
+        return found if found is not None and folder_of(found) == folder else None
+
+    def once(self, what: str, key: str, make: Callable[[], T]) -> T:
+        """Return what `make` gave for this key the first time: many models may lie in one folder."""
+        if (what, key) not in self._made:
+            self._made[what, key] = make()
+        return cast("T", self._made[what, key])
 
     def text(self, path: str) -> Text | None:
         """Return a file's text, None where it is missing, unreadable or no text at all."""
