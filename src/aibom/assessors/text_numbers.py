@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 MAX_TEXT = 4000  # characters of one sentence or row that are searched; a longer one is no sentence
 
@@ -76,52 +77,39 @@ _FILLER = (
     r"(?:\s?(?:[-–]|of|de|di|von|multilingual|text|training|pre-?training|high[- ]quality|unique|filtered|total|"
     r"web|diverse|publicly\savailable|carefully|curated|English|code|and|的|个|個)){0,5}"
 )
-_TOKENS = re.compile(rf"{_SCALED}{_FILLER}[\s-]?{_TOKEN_WORD}", re.VERBOSE | re.IGNORECASE)
-_KEYED_TOKENS = re.compile(
-    rf"(?:tokens?(?:\s(?:count|seen|number))?|training\stokens|トークン数|token\s?数|训练数据量)\s?[:|=\uff1a]\s?[~≈>]?\s?{_SCALED}",
-    re.VERBOSE | re.IGNORECASE,
+_TOKENS = rf"{_SCALED}{_FILLER}[\s-]?{_TOKEN_WORD}"
+_KEYED_TOKENS = (
+    r"(?:tokens?(?:\s(?:count|seen|number))?|training\stokens|トークン数|token\s?数|训练数据量)"
+    rf"\s?[:|=\uff1a]\s?[~≈>]?\s?{_SCALED}"
 )
-_HOURS = re.compile(
+_HOURS = (
     rf"{_SCALED}\s?(?:total\s|cumulative\s)?(?:(?:NVIDIA|AMD|Nvidia)\s)?(?P<device>{_ACCELERATOR})?[\w-]{{0,12}}\s?-?"
-    r"(?:GPU|TPU|chip|accelerator|device)?s?[\s-]?(?:hours|hrs|hour|Stunden|heures|horas|ore|小时|時間|시간)(?![A-Za-zÀ-ÿ])",
-    re.VERBOSE | re.IGNORECASE,
+    r"(?:GPU|TPU|chip|accelerator|device)?s?[\s-]?(?:hours|hrs|hour|Stunden|heures|horas|ore|小时|時間|시간)(?![A-Za-zÀ-ÿ])"
 )
-_KEYED_HOURS = re.compile(
-    rf"(?:GPU[\s-]hours|hours\sused|training\stime\s\(GPU\shours\)|compute\shours)\W{{0,6}}{_SCALED}",
-    re.VERBOSE | re.IGNORECASE,
-)
-_FLOP = re.compile(
+_KEYED_HOURS = rf"(?:GPU[\s-]hours|hours\sused|training\stime\s\(GPU\shours\)|compute\shours)\W{{0,6}}{_SCALED}"
+_FLOP = (
     rf"{_SCALED}\s?(?P<prefix>tera|peta|exa|zetta|yotta|[TPEZY](?=FLOP))?[\s-]?(?P<word>FLOPs?|FLOPS|"
     rf"floating[\s-]?point\soperations)"
-    r"(?P<rate>(?:\s?/\s?s(?:ec(?:ond)?)?|\sper\ssecond)?[\s-]days?|\s?/\s?s(?:ec(?:ond)?)?|\sper\ssecond)?",
-    re.VERBOSE | re.IGNORECASE,
+    r"(?P<rate>(?:\s?/\s?s(?:ec(?:ond)?)?|\sper\ssecond)?[\s-]days?|\s?/\s?s(?:ec(?:ond)?)?|\sper\ssecond)?"
 )
-_PARAMETERS = re.compile(
+_PARAMETERS = (
     rf"{_SCALED}[\s-]?(?P<kind>total|active|activated|trainable|dense|non-embedding)?\s?"
     r"(?:model\s)?(?:param(?:eter)?s?|Parameter|paramètres|parámetros|parâmetros|parametri|参数|參數|パラメータ|파라미터)"
-    r"(?:\s(?P<after>activated|active|in\stotal))?",
-    re.VERBOSE | re.IGNORECASE,
+    r"(?:\s(?P<after>activated|active|in\stotal))?"
 )
-_KEYED_PARAMETERS = re.compile(
-    (
-        rf"(?P<kind>active|activated|total)?\s?param(?:eter)?s?(?:\s(?:count|number))?(?P<after>\s\(activated\)|"
-        rf"\s\(active\))?\s?[:|=\uff1a]\s?{_SCALED}"
-    ),
-    re.VERBOSE | re.IGNORECASE,
+_KEYED_PARAMETERS = (
+    rf"(?P<kind>active|activated|total)?\s?param(?:eter)?s?(?:\s(?:count|number))?(?P<after>\s\(activated\)|"
+    rf"\s\(active\))?\s?[:|=\uff1a]\s?{_SCALED}"
 )
-_TOTAL = re.compile(rf"{_SCALED}\s?\(?(?P<kind>total)\)?(?![A-Za-z])", re.VERBOSE | re.IGNORECASE)
-_ACTIVE = re.compile(
-    rf"{_SCALED}\s?\(?(?P<kind>active|activated)\)?(?![A-Za-z])(?!\susers)", re.VERBOSE | re.IGNORECASE
-)
-_DEVICES = re.compile(
+_TOTAL = rf"{_SCALED}\s?\(?(?P<kind>total)\)?(?![A-Za-z])"
+_ACTIVE = rf"{_SCALED}\s?\(?(?P<kind>active|activated)\)?(?![A-Za-z])(?!\susers)"
+_DEVICES = (
     rf"(?<![A-Za-z0-9_.,-])(?P<number>\d{{1,3}}(?:,\d{{3}})+|\d{{1,6}})\s?(?:[x×]\s?)?(?:NVIDIA\s|AMD\s|Nvidia\s|Google\s)?"
-    rf"(?P<device>{_ACCELERATOR})",
-    re.VERBOSE | re.IGNORECASE,
+    rf"(?P<device>{_ACCELERATOR})"
 )
-_DURATION = re.compile(
+_DURATION = (
     r"(?<![A-Za-z0-9_.,-])(?P<number>\d{1,5}(?:\.\d{1,3})?|one|two|three|four|five|six|seven|eight|nine|ten)\s?"
-    r"(?P<period>hours?|days?|weeks?|months?|Tagen?|Wochen|jours|semaines|días|semanas|giorni|天)(?![A-Za-zÀ-ÿ])",
-    re.VERBOSE | re.IGNORECASE,
+    r"(?P<period>hours?|days?|weeks?|months?|Tagen?|Wochen|jours|semaines|días|semanas|giorni|天)(?![A-Za-zÀ-ÿ])"
 )
 _HOURS_OF = {"hour": 1, "day": 24, "week": 168, "month": 730, "tag": 24, "woch": 168, "jour": 24, "sema": 168,
              "día": 24, "gior": 24, "天": 24}  # fmt: skip
@@ -144,27 +132,33 @@ def amounts(text: str) -> Iterator[Amount]:
     """Yield the amounts in a sentence, in no promised order. Text beyond `MAX_TEXT` characters is not read."""
     text = plain(text)[:MAX_TEXT]
     for pattern in (_TOKENS, _KEYED_TOKENS):
-        for match in pattern.finditer(text):
+        for match in _compiled(pattern).finditer(text):
             yield _amount(match, Unit.TOKENS)
-    for match in _HOURS.finditer(text):
+    for match in _compiled(_HOURS).finditer(text):
         hardware = match["device"] or re.search(r"GPU|TPU|chip|accelerator|device", match[0], re.IGNORECASE)
         if hardware:
             yield _amount(match, Unit.HOURS, device=match["device"])
-    for match in _KEYED_HOURS.finditer(text):
+    for match in _compiled(_KEYED_HOURS).finditer(text):
         yield _amount(match, Unit.HOURS)
-    for match in _FLOP.finditer(text):
+    for match in _compiled(_FLOP).finditer(text):
         yield from _flop(match)
     for pattern in (_PARAMETERS, _KEYED_PARAMETERS, _ACTIVE, _TOTAL):
-        for match in pattern.finditer(text):
+        for match in _compiled(pattern).finditer(text):
             groups = match.groupdict()
             kind = f"{groups.get('kind') or ''} {groups.get('after') or ''}".lower()
             yield _amount(match, Unit.PARAMETERS, active="activ" in kind)
-    for match in _DEVICES.finditer(text):
+    for match in _compiled(_DEVICES).finditer(text):
         yield _amount(match, Unit.DEVICES, device=match["device"])
-    for match in _DURATION.finditer(text):
+    for match in _compiled(_DURATION).finditer(text):
         hours = next(factor for stem, factor in _HOURS_OF.items() if match["period"].lower().startswith(stem))
         number = _WORDS.get(match["number"].lower()) or float(match["number"])
         yield Amount(unit=Unit.DURATION, value=number * hours, start=match.start(), end=match.end(), text=match[0])
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern when a text first needs it: together they take 10 ms, and many targets have no card."""
+    return re.compile(pattern, re.VERBOSE | re.IGNORECASE)
 
 
 def plain(text: str) -> str:
