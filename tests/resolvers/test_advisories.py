@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from tests.resolvers.targets import repository, weights
 
 from aibom.components import Inspection
@@ -223,13 +224,19 @@ def test_the_table_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
         "summary": "s",
         "source": "u",
     }
-    for wrong in ({"affected": "old"}, {"id": "x"}, {"feature": "y"}, {"severity": "z"}):
+    for wrong in ({"affected": "old"}, {"affected": "<1,"}, {"id": "x"}, {"feature": "y"}, {"severity": "z"}):
         row = Row("advisories.csv", 4, {**good, **wrong})
         monkeypatch.setattr(advisories, "load_rows", lambda *_, row=row, **__: (row,))
         loader_faults.cache_clear()
         with pytest.raises(DataError, match=r"advisories\.csv:4: "):
             loader_faults()
     loader_faults.cache_clear()
+
+
+def test_a_range_is_one_that_packaging_reads() -> None:
+    """Every range of the table means to the library that compares versions what it means to the loader."""
+    for fault in loader_faults():
+        assert set(fault.affected.split(",")) - {""} == {str(item) for item in SpecifierSet(fault.affected)}
 
 
 def test_every_fault_has_a_source() -> None:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from aibom._version import __version__
@@ -36,6 +35,8 @@ def _code() -> Iterator[str]:
 
 
 def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- 8 ms, for a cache alone
+
     try:
         return version(name)
     except PackageNotFoundError:
