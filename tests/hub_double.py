@@ -117,6 +117,8 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
                 self.send_file(match[1], match[3])
             elif match := re.fullmatch(r"/api/models/([^/]+(?:/[^/]+)?)/tree/([^/]+)/?", path):
                 self.send_tree(match[1], parse_qs(parts.query))
+            elif path == "/api/models":
+                self.send_models(parse_qs(parts.query))
             elif match := re.fullmatch(r"/api/models/([^/]+(?:/[^/]+)?)(?:/revision/(.+))?", path):
                 self.send_info(match[1], match[2])
             else:
@@ -146,6 +148,18 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
                     "disabled": False, "downloads": 3, "likes": 1, "tags": [], "createdAt": DATE,
                     "lastModified": DATE, "siblings": siblings}  # fmt: skip
             self.send_json({**info, **repo.info})
+
+        def send_models(self, query: dict[str, list[str]]) -> None:
+            owner = query.get("author", [""])[0]
+            names = [name for name in hub.repos if name.startswith(f"{owner}/")]
+            start = int(query.get("cursor", ["0"])[0])
+            page = names[start % max(1, len(names)) :][: hub.behaviour.page]
+            headers = {}
+            if start + len(page) < len(names) or hub.behaviour.endless_pages:
+                host = hub.behaviour.next_page_host or hub.url
+                cursor = start + len(page)
+                headers["Link"] = f'<{host}/api/models?author={owner}&cursor={cursor}>; rel="next"'
+            self.send_json([{"_id": "1", "id": name, "modelId": name} for name in page], headers)
 
         def send_tree(self, name: str, query: dict[str, list[str]]) -> None:
             if (repo := self.found(name)) is None:

@@ -29,6 +29,7 @@ _COMMANDS = {
     "score": "aibom.cli.score",
     "explain": "aibom.cli.explain",
     "cache": "aibom.cli.cache",
+    "fleet": "aibom.cli.fleet",
 }
 
 

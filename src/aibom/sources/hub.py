@@ -29,7 +29,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"(?:(?P<owner>[\w.-]{1,96})/)?(?P<name>[\w.-]{1,96})")
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="next"')
-_ANSWER_BYTES = 32 * 1024 * 1024
+ANSWER_BYTES = 32 * 1024 * 1024
 # First looks at files are asked for side by side: they do not depend on each other.
 _PARALLEL = 8
 _PRELOADED_FILES = 512
@@ -62,7 +62,7 @@ def parse_hub_target(target: str) -> HubName:
         identity, revision = f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name, purl.version
     else:
         identity, _, revision = target.removeprefix("hf://").partition("@")
-    if not _is_name(identity):
+    if not is_hub_name(identity):
         raise UsageError(f"{target} does not name a model on a hub", hint=hint)
     if revision and (len(revision) > 200 or ".." in revision):
         raise UsageError(f"{revision} is not a revision", hint=hint)
@@ -82,7 +82,7 @@ class HubSource:
         self._limits = limits or RemoteLimits()
         self._endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
         network.trust(self._endpoint)
-        self._headers = _headers()
+        self._headers = hub_headers()
         self._budget = ReadBudget(self._limits.scan_bytes)
         self._info = self._model_info(name)
         self.identity: str = self._info["id"]
@@ -160,11 +160,11 @@ class HubSource:
         if name.revision:
             url += f"/revision/{quote(name.revision, safe='')}"
         try:
-            info, _ = self._network.get_json(f"{url}?securityStatus=true", self._headers, limit=_ANSWER_BYTES)
+            info, _ = self._network.get_json(f"{url}?securityStatus=true", self._headers, limit=ANSWER_BYTES)
         except NetworkError as fault:
             raise _target_error(name, fault) from fault
         match info:
-            case {"id": str(identity), "sha": str(sha)} if _is_name(identity) and _COMMIT.fullmatch(sha):
+            case {"id": str(identity), "sha": str(sha)} if is_hub_name(identity) and _COMMIT.fullmatch(sha):
                 return dict(info)
         raise TargetError(f"{name.identity}: the hub's answer names no model and no full commit")
 
@@ -173,7 +173,7 @@ class HubSource:
         names: set[str] = set()
         while url is not None:
             try:
-                page, headers = self._network.get_json(url, self._headers, limit=_ANSWER_BYTES)
+                page, headers = self._network.get_json(url, self._headers, limit=ANSWER_BYTES)
             except NetworkError as fault:
                 raise _target_error(HubName(self.identity, self.revision), fault) from fault
             if not isinstance(page, list):
@@ -185,21 +185,28 @@ class HubSource:
                 if (entry := _entry(item)) is not None and entry.path not in names:
                     names.add(entry.path)
                     yield entry
-            url = self._next_page(url, headers)
+            url = next_page(self._endpoint, url, headers, self.identity)
             if url is not None and len(names) == known:
                 raise TargetError(f"{self.identity}: the hub's listing goes on without a new name")
 
-    def _next_page(self, url: str, headers: Mapping[str, str]) -> str | None:
-        match = _NEXT.search(headers.get("link", ""))
-        if match is None:
-            return None
-        following: str = urljoin(url, match[1])
-        if urlsplit(following)[:2] != urlsplit(self._endpoint)[:2]:
-            raise TargetError(f"{self.identity}: the hub's listing goes on at another host")
-        return following
+
+def next_page(endpoint: str, url: str, headers: Mapping[str, str], subject: str) -> str | None:
+    """Return where a listing goes on, None at its end; it stays on the hub that was asked.
+
+    Raises:
+        TargetError: it goes on somewhere else.
+    """
+    match = _NEXT.search(headers.get("link", ""))
+    if match is None:
+        return None
+    following: str = urljoin(url, match[1])
+    if urlsplit(following)[:2] != urlsplit(endpoint)[:2]:
+        raise TargetError(f"{subject}: the hub's listing goes on at another host")
+    return following
 
 
-def _is_name(identity: str) -> bool:
+def is_hub_name(identity: str) -> bool:
+    """Say whether a text can be the name of a model, with or without its owner."""
     return _NAME.fullmatch(identity) is not None and ".." not in identity
 
 
@@ -227,7 +234,8 @@ def _declared(git_id: object, lfs: object) -> tuple[Digest, ...]:
     return ()
 
 
-def _headers() -> dict[str, str]:
+def hub_headers() -> dict[str, str]:
+    """Return the headers of the hub's own client, with the user's token where there is one."""
     quiet_dependencies()
     from huggingface_hub.utils._headers import build_hf_headers  # noqa: PLC0415 -- 0.2 s, only hub targets need it
 

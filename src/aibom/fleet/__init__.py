@@ -1,0 +1,1 @@
+"""Many targets over many processes: each alone in what it breaks, none done twice."""

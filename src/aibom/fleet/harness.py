@@ -1,0 +1,162 @@
+"""Run tasks over executors so that a worker which dies takes nothing but its own task with it.
+
+Each local worker is an executor of its own: when it dies, there is no question which task it was. A cluster is one
+executor whose scheduler answers for its workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Generic, TypeVar
+
+from aibom.errors import AibomError
+from aibom.fleet.worker import prepare
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class WorkersLostError(AibomError):
+    """The place that runs the tasks has gone; what is finished is kept."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """An executor that takes `capacity` tasks at a time, and can be started again.
+
+    `kill` ends its workers at once, whatever they are doing.
+    """
+
+    start: Callable[[], Executor]
+    capacity: int = 1
+    kill: Callable[[Executor], None] = lambda executor: executor.shutdown(wait=False, cancel_futures=True)
+    executor: Executor | None = field(default=None, init=False)
+    busy: int = field(default=0, init=False)
+
+    def submit(self, function: Callable[[T], R], task: T) -> Future[R]:
+        """Hand over a task; a worker that died while it had nothing to do is replaced."""
+        for _ in range(2):
+            if self.executor is None:
+                self.executor = self.start()
+            try:
+                future = self.executor.submit(function, task)
+            except BrokenProcessPool:
+                self.end()
+                continue
+            self.busy += 1
+            return future
+        raise WorkersLostError("workers die as soon as they start", hint="give them more memory with --memory")
+
+    def end(self) -> None:
+        """Stop the executor; the next task starts a new one."""
+        if self.executor is not None:
+            self.kill(self.executor)
+        self.executor = None
+        self.busy = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T, R]):
+    """A task with its result, or with what ended it; `died` says that its worker died each time it was tried."""
+
+    task: T
+    result: R | None = None
+    fault: BaseException | None = None
+    died: bool = False
+
+
+def run(
+    lanes: list[Lane], function: Callable[[T], R], tasks: Iterable[T], *, most_deaths: int = 2
+) -> Iterator[Done[T, R]]:
+    """Yield every task with what came of it, in the order in which they end.
+
+    A task whose worker died is tried again until `most_deaths` workers have died of it. No more tasks are taken from
+    the iterable than there is room for.
+
+    Raises:
+        WorkersLostError: the lanes can't be used any more.
+    """
+    waiting = iter(tasks)
+    again: deque[_Try[T]] = deque()
+    live: dict[Future[R], tuple[_Try[T], Lane]] = {}
+    try:
+        while True:
+            for lane in lanes:
+                while lane.busy < lane.capacity and (attempt := _next(lane, again, waiting)) is not None:
+                    live[lane.submit(function, attempt.task)] = attempt, lane
+            if not live:
+                return
+            ended, _ = wait(live, return_when=FIRST_COMPLETED)
+            for future in ended:
+                attempt, lane = live.pop(future)
+                task = attempt.task
+                lane.busy -= 1
+                fault = _fault(future)
+                if fault is None:
+                    yield Done(task, result=future.result())
+                elif not (died := _is_death(fault)) or attempt.deaths + 1 >= most_deaths:
+                    yield Done(task, fault=fault, died=died)
+                else:
+                    again.append(_Try(task, attempt.deaths + 1))
+                if isinstance(fault, BrokenProcessPool):
+                    lane.end()
+    finally:
+        for lane in lanes:
+            lane.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Try(Generic[T]):
+    task: T
+    deaths: int = 0
+
+
+def _next(lane: Lane, again: deque[_Try[T]], waiting: Iterator[T]) -> _Try[T] | None:
+    for task in waiting:
+        return _Try(task)
+    # A scheduler blames every task that was on a worker when it died. So a suspect is tried last, and alone on its
+    # lane: then there is no question.
+    return again.popleft() if again and not lane.busy else None
+
+
+def _is_death(fault: BaseException) -> bool:
+    # The second is what a scheduler says of a task that it gives up; its package may not be installed here.
+    return isinstance(fault, BrokenProcessPool) or type(fault).__name__ == "KilledWorker"
+
+
+def _fault(future: Future[R]) -> BaseException | None:
+    try:
+        return future.exception()
+    except CancelledError as fault:
+        raise WorkersLostError(
+            "the scheduler has gone, with the tasks that it had", hint="run the same command again: it goes on"
+        ) from fault
+
+
+def local_lanes(workers: int, *, memory_bytes: int | None = None) -> list[Lane]:
+    """Return a lane for each worker process on this machine; each may use `memory_bytes` of address space."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["aibom.fleet.worker"])
+    pids: dict[int, Future[int]] = {}
+
+    def start() -> Executor:
+        executor = ProcessPoolExecutor(1, mp_context=context, initializer=prepare, initargs=(memory_bytes,))
+        # The executor does not tell the number of its process, and to stop it at once takes that number.
+        pids[id(executor)] = executor.submit(os.getpid)
+        return executor
+
+    def kill(executor: Executor) -> None:
+        known = pids.pop(id(executor))
+        with contextlib.suppress(BrokenProcessPool, CancelledError, TimeoutError, ProcessLookupError):
+            os.kill(known.result(timeout=1), signal.SIGKILL)
+        executor.shutdown(wait=False, cancel_futures=True)
+
+    return [Lane(start, kill=kill) for _ in range(workers)]
