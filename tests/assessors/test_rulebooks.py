@@ -13,14 +13,15 @@ import jsonschema
 import pytest
 import yaml
 
-from aibom.assessors.book_loader import BOOKS, load_book, load_books, parse_book
-from aibom.assessors.checklists import load_checklists, parse_checklists
+from aibom.assessors.book_loader import BOOKS, load_book, load_books, read_book
+from aibom.assessors.checklists import load_checklists, read_checklists
 from aibom.assessors.engine import Subject, apply
 from aibom.assessors.explain import explain, explainable
 from aibom.assessors.facts import FACTS, Fact, Facts, Passage
 from aibom.assessors.reference_data import accelerator, accelerators, known_models, license_terms
 from aibom.assessors.rulebook import Rulebook, outcomes
 from aibom.data.license_table import license_table
+from aibom.data.strict_yaml import read_yaml
 from aibom.errors import DataError, UsageError
 from aibom.findings import Evidence
 from aibom.report import Strength
@@ -76,7 +77,7 @@ def plain(value: Any) -> Any:
 
 
 def parse(raw: dict[str, Any]) -> Rulebook:
-    return parse_book(yaml.safe_dump(raw), "book.yaml")
+    return read_book(read_yaml(yaml.safe_dump(raw), "book.yaml"), "book.yaml")
 
 
 def when(condition: Any) -> dict[str, Any]:
@@ -177,17 +178,17 @@ def test_fault_names_the_rule() -> None:
 def test_repeated_key_and_broken_yaml_are_refused() -> None:
     """A key that stands twice would silently lose one of the two."""
     with pytest.raises(DataError, match="the key 'title' stands twice"):
-        parse_book("regime: a\ntitle: b\ntitle: c\n", "book.yaml")
+        read_yaml("regime: a\ntitle: b\ntitle: c\n", "book.yaml")
     with pytest.raises(DataError, match=r"^book.yaml: "):
-        parse_book("a: [", "book.yaml")
+        read_yaml("a: [", "book.yaml")
     with pytest.raises(DataError, match="expected a mapping"):
-        parse_book("- a", "book.yaml")
+        read_book(["a"], "book.yaml")
 
 
 def test_yaml_number_trap_is_named() -> None:
     """YAML reads 1e23 as text; the fault says how to write it."""
     with pytest.raises(DataError, match=r"1\.0e\+23"):
-        parse_book(yaml.safe_dump(SMALL).replace("t: 10.0", "t: 1e23"), "book.yaml")
+        read_book(read_yaml(yaml.safe_dump(SMALL).replace("t: 10.0", "t: 1e23"), "book.yaml"), "book.yaml")
 
 
 def test_conditions_do_not_nest_without_end() -> None:
@@ -346,5 +347,5 @@ def test_checklists_have_the_items_of_their_sources() -> None:
 def test_broken_checklist_is_refused(text: str, fault: str) -> None:
     """A fault names the file and what is wrong."""
     with pytest.raises(DataError, match=r"^lists\.yaml") as caught:
-        parse_checklists(text, "lists.yaml")
+        read_checklists(read_yaml(text, "lists.yaml"), "lists.yaml")
     assert fault in str(caught.value)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
-
-import yaml
 
 from aibom.assessors.compute import Policy
 from aibom.assessors.facts import FACTS
 from aibom.assessors.rule_syntax import Scope, Shape, parse_condition
 from aibom.assessors.rulebook import BookRule, Case, Outcome, Rulebook, Source, Transition, Unless, outcomes
-from aibom.errors import DataError
+from aibom.data.rulebooks import load_raw
 from aibom.report import Strength
 
 BOOKS = ("eu_ai_act.yaml", "openness.yaml", "ca_sb53.yaml")
@@ -44,19 +41,15 @@ def load_book(name: str) -> Rulebook:
     Raises:
         DataError: it is absent or not what the schema says; the message names file and rule.
     """
-    return parse_book(files("aibom.data").joinpath(name).read_text(encoding="utf-8"), name)
+    return read_book(load_raw(name), name)
 
 
-def parse_book(text: str, name: str) -> Rulebook:
-    """Read a rulebook from text; `name` is what faults call it.
+def read_book(raw: Any, name: str) -> Rulebook:
+    """Read a rulebook from what its YAML says; `name` is what faults call it.
 
     Raises:
         DataError: as `load_book`.
     """
-    try:
-        raw = yaml.load(text, Loader=StrictLoader)  # noqa: S506 -- a safe loader that also refuses repeated keys
-    except yaml.YAMLError as error:
-        raise DataError(f"{name}: {' '.join(str(error).split())}") from error
     shape = Shape(raw, name)
     book = shape.mapping("regime title version as_of disclaimer sources rules",
                          "thresholds estimates modalities sets lexicons items lists")  # fmt: skip
@@ -87,19 +80,6 @@ def parse_book(text: str, name: str) -> Rulebook:
         thresholds=thresholds, policy=_policy(book.get("estimates")), lists=lists,
         modalities={key: _modality(value) for key, value in book.get("modalities").entries()},
     )  # fmt: skip
-
-
-class StrictLoader(yaml.CSafeLoader):
-    """A safe loader that refuses a key that stands twice: one of the two would be silently lost."""
-
-    # The signature is PyYAML's.
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """Return the mapping at this node."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def _expand(entry: Shape, items: Mapping[str, Shape]) -> Iterator[Shape]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from typing import Any
 
-import yaml
-
-from aibom.assessors.book_loader import StrictLoader, load_books
+from aibom.assessors.book_loader import load_books
 from aibom.assessors.conditions import Condition
 from aibom.assessors.facts import FACTS, Facts, merge_evidence
 from aibom.assessors.judgement import Context, judge
 from aibom.assessors.rule_syntax import Scope, Shape, parse_condition
 from aibom.assessors.rulebook import outcomes
-from aibom.errors import DataError
+from aibom.data.rulebooks import load_raw
 from aibom.report import Answer, ChecklistItem, Strength
 
 _NAME = "checklists.yaml"
@@ -43,19 +41,15 @@ def load_checklists() -> tuple[Question, ...]:
     Raises:
         DataError: the file is not what it should be; the message names the item.
     """
-    return parse_checklists(files("aibom.data").joinpath(_NAME).read_text(encoding="utf-8"), _NAME)
+    return read_checklists(load_raw(_NAME), _NAME)
 
 
-def parse_checklists(text: str, name: str) -> tuple[Question, ...]:
-    """Read questions from text; `name` is what faults call it.
+def read_checklists(raw: Any, name: str) -> tuple[Question, ...]:
+    """Read questions from what their YAML says; `name` is what faults call it.
 
     Raises:
         DataError: as `load_checklists`.
     """
-    try:
-        raw = yaml.load(text, Loader=StrictLoader)  # noqa: S506 -- a safe loader
-    except yaml.YAMLError as error:
-        raise DataError(f"{name}: {' '.join(str(error).split())}") from error
     body = Shape(raw, name).mapping("version lists", "")
     findings = {outcome.finding for book in load_books() for rule in book.rules for outcome in outcomes(rule)}
     return tuple(
