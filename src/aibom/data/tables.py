@@ -25,7 +25,7 @@ class Row:
 
     def words(self, column: str, separator: str = ";") -> tuple[str, ...]:
         """Return the non-empty parts of a cell that holds a list."""
-        return tuple(word for part in self.cells[column].split(separator) if (word := part.strip()))
+        return tuple(filter(None, map(str.strip, self.cells[column].split(separator))))
 
     def fail(self, fault: str) -> NoReturn:
         """Refuse the row.
@@ -74,9 +74,9 @@ def parse_rows(
     for line, record in records:
         if len(record) != len(columns):
             raise DataError(f"{name}:{line}: {len(record)} cells, expected {len(columns)}")
-        row = Row(name, line, dict(zip(columns, (cell.strip() for cell in record), strict=True)))
+        row = Row(name, line, dict(zip(columns, map(str.strip, record), strict=True)))
         for column in needed:
-            if not row[column]:
+            if not row.cells[column]:
                 row.fail(f"{column} is empty")
         rows.append(row)
     return tuple(rows)
@@ -86,6 +86,10 @@ def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield line number and cells. No cell spans lines, so a stray quote can't swallow the rest of the table."""
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
+            continue
+        if '"' not in line:
+            # Without quotes there is nothing to read but the commas; most lines are such.
+            yield number, line.split(",")
             continue
         try:
             record = next(csv.reader([line], strict=True))

@@ -85,6 +85,9 @@ class GlobalTable:
         return module.partition(".")[0] in self.trees
 
 
+_STANDINGS, _ROLES, _EFFECTS = tuple(Standing), tuple(Role), tuple(Effect)
+
+
 def build_table(rows: tuple[Row, ...]) -> GlobalTable:
     """Check the rows and index them.
 
@@ -95,9 +98,9 @@ def build_table(rows: tuple[Row, ...]) -> GlobalTable:
     modules: dict[str, Entry] = {}
     trees: dict[str, Entry] = {}
     for row in rows:
-        standing = Standing(row.one_of("verdict", tuple(Standing)))
-        role = Role(row.one_of("role", tuple(Role))) if row["role"] else None
-        effect = Effect(row.one_of("effect", tuple(Effect))) if row["effect"] else None
+        standing = Standing(row.one_of("verdict", _STANDINGS))
+        role = Role(row.one_of("role", _ROLES)) if row["role"] else None
+        effect = Effect(row.one_of("effect", _EFFECTS)) if row["effect"] else None
         if (standing is Standing.DANGEROUS) != (effect is not None) or (standing is Standing.SAFE and role is None):
             row.fail("a safe row has a role, a dangerous one an effect")
         if role is not None and standing not in {Standing.SAFE, Standing.DANGEROUS}:
