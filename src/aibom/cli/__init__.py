@@ -30,6 +30,8 @@ _COMMANDS = {
     "explain": "aibom.cli.explain",
     "cache": "aibom.cli.cache",
     "fleet": "aibom.cli.fleet",
+    "inventory": "aibom.cli.inventory_command",
+    "data": "aibom.cli.data",
 }
 
 

@@ -16,6 +16,7 @@ import click
 from aibom.cli.clock import now
 from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration
 from aibom.cli.output import write_file
+from aibom.cli.partial import PartialOptions
 from aibom.cli.trust import signature_options
 from aibom.errors import OutputError, UsageError
 from aibom.fleet.cluster import cluster_lanes
@@ -30,7 +31,6 @@ _MIB = 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # A worker maps libraries and thread stacks that it never touches: less address space than this is none to work in.
 _LEAST_MEMORY = 1024
-_UNSET: dict[str, None] = dict.fromkeys(("name", "version", "supplier", "purl"))
 
 
 @click.command("fleet", short_help="Scan many targets, resumable, over local processes or a Dask cluster.")
@@ -88,7 +88,7 @@ def command(where: str, out: Path, **options: Any) -> int:  # fmt: skip
       aibom fleet 'hf://acme/*' --out results -o json -o cyclonedx
     """
     created = now()
-    fleet_options = {**options, **_UNSET, "outputs": (), "color": None, "jobs": 1}
+    fleet_options = PartialOptions({**options, "jobs": 1})
     choices = choose(configuration(fleet_options, (where,)), fleet_options, created)
     part = parse_slice(options["part"]) if options["part"] else None
     targets = [target for target in read_targets(where, offline=choices.settings.offline)

@@ -87,7 +87,7 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     for target in targets:
         started = time.monotonic()
         try:
-            report = _scan(target, choices, created, quiet=options["quiet"], cached=options["cache"])
+            report = scan_with(target, choices, created, quiet=options["quiet"], cached=options["cache"])
             _emit(report, outputs, choices, time.monotonic() - started)
         except AibomError as fault:
             # The next target is scanned all the same; 3 outranks 1 in the end.
@@ -103,7 +103,8 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     return code
 
 
-def _scan(target: str, choices: Choices, created: dt.datetime, *, quiet: bool, cached: bool) -> Report:
+def scan_with(target: str, choices: Choices, created: dt.datetime, *, quiet: bool, cached: bool) -> Report:
+    """Open a target, scan it as the choices say, and close it."""
     source = open_source(target, offline=choices.settings.offline)
     try:
         with progress(quiet=quiet) as on_progress, opened_cache(asked=cached) as cache:
