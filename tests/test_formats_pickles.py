@@ -57,6 +57,11 @@ ACTING = {
     "broken-after": RUNS[:-1] + b"\xff\xfe garbage",
     "no-stop": RUNS[:-1],
     "popped-first": b"N0I5\n0" + RUNS,
+    "nothing-done-often": b"N0" * 20_000 + RUNS,
+    "marks-opened-and-closed": b"(1" * 20_000 + RUNS,
+    "values-left": b"N" * 100_000 + RUNS,
+    "one-long-line": b"V" + b"a" * 10_000_000 + b"\n0" + RUNS,
+    "many-long-lines": (b"V" + b"a" * 70_000 + b"\n0") * 130 + RUNS,
     "supplied": b"Pmodule os.system\n(S'echo aibom'\ntR.",
     "supplied-binary": b"S'module os.system'\nQ(S'echo aibom'\ntR.",
     "supplied-names": b"Pmodule\nPname\n\x93(S'echo aibom'\ntR.",
@@ -156,3 +161,14 @@ def test_endless_lines_end_the_walk() -> None:
     data.read_at = counting  # type: ignore[method-assign]
     assert recognize("a.txt", content[:4096], len(content), data) is Format.TEXT
     assert reads <= 64 * 1024 * 1024
+
+
+def test_padding_without_end_is_not_taken_for_a_text() -> None:
+    """Where the budget ends before the opcodes do, the file is left to the inspector of pickles."""
+    content = b"N0" * 300_000
+    assert known("notes.md", content) is Format.PICKLE
+
+
+def test_a_line_without_end_is_a_text() -> None:
+    """A text of one long line is none of a pickle's: the unpickler would read it to the end and stop."""
+    assert known("notes.md", b"Very " * 1_000_000) is Format.MARKDOWN

@@ -12,7 +12,7 @@ from aibom.containers.protocol import Budget, Member, Opener
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Finding, Severity
-from aibom.formats import mismatch_finding, recognize, role_of
+from aibom.formats import mismatch_finding, other_formats, polyglot_finding, recognize, role_of
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE, MALFORMED_FILE, Inspector
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -48,10 +48,23 @@ class Inspectors:
             yield self._with_faults(Inspection(file=file, coverage=Coverage.NONE), faults)
 
     def inspect(self, file: RepoFile, data: ByteSource) -> Iterator[Inspection]:
-        """Yield the inspection of a file, then those of its members.
+        """Yield the inspection of a file, then those of its members. A file that is two things at once is read as both.
 
         Whatever goes wrong in a file, a bug of ours included, becomes a finding on that file.
         """
+        first, *inner = self._inspect_as(file, data)
+        others: tuple[Format, ...] = ()
+        # A read that fails here has failed for the inspector too, which has said so.
+        with _noting([], "the search for another format"):
+            others = other_formats(file, data)
+        for other in others:
+            second, *more = self._inspect_as(replace(file, format=other), data)
+            first = _joined(first, second, polyglot_finding(file, other))
+            inner += more
+        yield first
+        yield from inner
+
+    def _inspect_as(self, file: RepoFile, data: ByteSource) -> Iterator[Inspection]:
         opener = self._containers.get(file.format)
         inspector = self._inspectors.get(file.format)
         looked_at = Coverage.COMPLETE if opener or file.format in _PLAIN else Coverage.NONE
@@ -128,6 +141,18 @@ def _noting(faults: list[FileFault], reader: str) -> Iterator[None]:
     except Exception:  # the one catch-all: a bug of ours can't end the scan, and can't read as clean
         log.exception("%s failed", reader)
         faults.append(LimitExceeded(f"{reader} failed; please report this"))
+
+
+def _joined(first: Inspection, second: Inspection, finding: Finding) -> Inspection:
+    """Return what was seen of one file in two formats as an inspection in the first."""
+    whole = first.coverage is Coverage.COMPLETE and second.coverage is Coverage.COMPLETE
+    return replace(
+        first,
+        coverage=first.coverage if whole else Coverage.PARTIAL,
+        imports=(*first.imports, *second.imports),
+        references=(*first.references, *second.references),
+        findings=(*first.findings, finding, *second.findings),
+    )
 
 
 def _with_doubt(inspection: Inspection) -> Inspection:

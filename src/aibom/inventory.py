@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import Format, RepoFile, Role
 from aibom.findings import Finding, Rule, Severity
-from aibom.formats import EXTENSION_MISMATCH, mismatch_finding, recognize, role_of
+from aibom.formats import RULES as FORMAT_RULES
+from aibom.formats import mismatch_finding, recognize, role_of
 from aibom.limits import Limits
 from aibom.report import Skipped
 from aibom.sources.bytesource import Stamp
@@ -86,7 +87,7 @@ RULES = (
     UNREADABLE,
     NOT_LISTED,
     UNRECOGNIZED_WEIGHTS,
-    EXTENSION_MISMATCH,
+    *FORMAT_RULES,
 )
 
 _FAULTS: Mapping[Fault, tuple[Rule, str]] = {

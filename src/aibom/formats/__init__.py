@@ -5,15 +5,21 @@ from __future__ import annotations
 from aibom.files import Format
 from aibom.formats.binary_shapes import by_shape
 from aibom.formats.magic import by_signature, hdf5_offsets, is_hdf5
-from aibom.formats.mismatch import EXTENSION_MISMATCH, RULES, mismatch, mismatch_finding
+from aibom.formats.mismatch import EXTENSION_MISMATCH, mismatch, mismatch_finding
+from aibom.formats.mismatch import RULES as MISMATCH_RULES
 from aibom.formats.pickle_probe import is_pickle, walk
+from aibom.formats.polyglots import RULES as POLYGLOT_RULES
+from aibom.formats.polyglots import other_formats, polyglot_finding
 from aibom.formats.roles import is_weight_name, role_of
 from aibom.formats.tar_kinds import is_tar, kind_of_tar
 from aibom.formats.texts import is_text, kind_of_text
 from aibom.formats.zip_kinds import has_zip_directory, kind_of_zip, member_names
 from aibom.sources.bytesource import ByteSource
 
-__all__ = ["EXTENSION_MISMATCH", "RULES", "is_weight_name", "mismatch", "mismatch_finding", "recognize", "role_of"]
+__all__ = ["EXTENSION_MISMATCH", "RULES", "is_weight_name", "mismatch", "mismatch_finding", "other_formats",
+           "polyglot_finding", "recognize", "role_of"]  # fmt: skip
+
+RULES = (*MISMATCH_RULES, *POLYGLOT_RULES)
 
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".dill", ".cloudpickle", ".p",
                    ".pdparams", ".pdopt", ".dat", ".data", ".sav", ".model")  # fmt: skip
@@ -23,6 +29,7 @@ _TORCH_MAGIC_TEXT = b"L119547037146038801333356L"
 _BY_NAME = {
     ".onnx_data": Format.ONNX_EXTERNAL_DATA, ".onnx.data": Format.ONNX_EXTERNAL_DATA,
     ".pdiparams": Format.PADDLE_PARAMS, ".engine": Format.TENSORRT, ".plan": Format.TENSORRT, ".trt": Format.TENSORRT,
+    "saved_model.pb": Format.TF_SAVEDMODEL, ".mlmodel": Format.COREML,
     ".msgpack": Format.FLAX_MSGPACK, ".llamafile": Format.LLAMAFILE, ".onnx": Format.ONNX,
 }  # fmt: skip
 _HDF5_PROBES = 24

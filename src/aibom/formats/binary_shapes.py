@@ -140,9 +140,7 @@ def _protobuf(head: bytes, size: int, data: ByteSource | None) -> Format | None:
         return Format.COREML
     if varints == {1} and messages.keys() == {2} and messages[2][:1] in {b"\x0a", b"\x12"}:
         return Format.TF_SAVEDMODEL
-    if 1 in messages and not varints:
-        return _repeated_first(messages)
-    return None
+    return _repeated_first(messages) if 1 in messages else None
 
 
 _COREML_KINDS = frozenset(range(200, _COREML_LAST))
@@ -154,9 +152,10 @@ def _repeated_first(messages: dict[int, bytes]) -> Format | None:
     kinds = {number: kind for number, kind, _ in inner}
     if kinds.get(1) == 2 and kinds.get(2) == 5 and messages.keys() <= {1, 2, 3, 4, 5}:
         return Format.SENTENCEPIECE
+    # Readers pass over fields that they do not know, so a further field makes it no other message.
     names = {number: content for number, _, content in inner}
     operation = names.get(2, b"")
-    if kinds.get(1) == 2 and operation[:1].isalpha() and operation.isascii() and messages.keys() <= {1, 2, 4}:
+    if kinds.get(1) == 2 and operation[:1].isalpha() and operation.isascii():
         return Format.TF_GRAPHDEF
     return None
 

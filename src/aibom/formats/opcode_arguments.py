@@ -6,9 +6,10 @@ import re
 
 from aibom.sources.bytesource import ByteSource
 
-MAX_BYTES = 8 * 1024 * 1024
-"""Bytes read at most while looking for the ends of lines; counted arguments are skipped unread."""
+MAX_BYTES = 256 * 1024 * 1024
+"""Bytes read at most while following opcodes and looking for the ends of lines; counted arguments are skipped."""
 _WINDOW = 64 * 1024
+_LINE = 1024 * 1024  # a longer line is followed to its end, and not kept
 
 _FIXED = {ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8, 0x95: 8, 0x82: 1, 0x83: 2, 0x84: 4, 0x80: 1}
 _COUNTED = {ord("U"): 1, 0x8C: 1, ord("X"): 4, ord("T"): 4, 0x8D: 8, ord("C"): 1, ord("B"): 4, 0x8E: 8, 0x96: 8,
@@ -44,10 +45,15 @@ class ArgumentReader:
             self.spent += len(self._bytes)
         return self._bytes[at - self._start : at - self._start + length]
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget of bytes is used up."""
+        return self.spent >= MAX_BYTES
+
     def line(self, at: int) -> bytes | None:
-        """Return the line at `at` without its end, None where no end comes within the budget."""
+        """Return the line at `at` without its end, None where no end comes within 1 MiB or within the budget."""
         length = 256
-        while self.spent < MAX_BYTES and length <= MAX_BYTES:
+        while length <= _LINE and not self.exhausted:
             part = self.take(at, length)
             end = part.find(b"\n")
             if end >= 0:
@@ -55,6 +61,18 @@ class ArgumentReader:
             if len(part) < length:
                 return None
             length *= 4
+        return None
+
+    def end_of_line(self, at: int) -> int | None:
+        """Return where the line at `at` ends, however long it is; None where it does not end within the budget."""
+        while not self.exhausted:
+            part = self.take(at, _LINE)
+            end = part.find(b"\n")
+            if end >= 0:
+                return at + end
+            if len(part) < _LINE:
+                return None
+            at += len(part)
         return None
 
 
@@ -76,9 +94,11 @@ def argument_of(reader: ArgumentReader, op: int, at: int) -> tuple[int, bytes] |
         return (at + width, raw) if len(raw) == width else None
     if op in b"ILFSVPgp":
         line = reader.line(at)
-        if line is None or not _line_is_sound(op, line):
-            return None
-        return at + len(line) + 1, line
+        if line is None:
+            # Only a text may be so long. What it says does not matter, what comes behind it does.
+            end = reader.end_of_line(at) if op in b"SVP" else None
+            return None if end is None else (end + 1, b"")
+        return (at + len(line) + 1, line) if _line_is_sound(op, line) else None
     if op in b"ci":
         module = reader.line(at)
         if module is None or not _NAME.fullmatch(module):

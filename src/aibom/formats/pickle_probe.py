@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from enum import Enum
 
-from aibom.formats.opcode_arguments import MAX_BYTES, ArgumentReader, argument_of
+from aibom.formats.opcode_arguments import ArgumentReader, argument_of
 from aibom.sources.bytesource import ByteSource
 
-_MAX_OPS = 20_000
+_ENOUGH_OPS = 20_000
+"""Opcodes after which a stream that builds something is believed without being walked to its end."""
+_MAX_OPS = 500_000
+"""Opcodes walked at most. Padding of a few opcodes, repeated, may stand in front of what acts."""
 
 
 class _Kind(Enum):
@@ -32,7 +35,13 @@ class Walk:
         self.acts = False
         self.structure = False
         self.distinct: set[int] = set()
-        self.outcome = "broken"  # or "stopped" at STOP, "endless" when the budget or the bytes at hand ran out
+        # Or "stopped" at STOP, "endless" where the bytes at hand ran out, "exhausted" where the budget did.
+        self.outcome = "broken"
+
+    @property
+    def built(self) -> bool:
+        """Whether the opcodes seen build a value, as those of a pickle do and those of a text do not."""
+        return self.structure and len(self.distinct) >= 4
 
 
 _TEXTS = frozenset(b"SVUXT") | {0x8C, 0x8D}
@@ -59,12 +68,15 @@ def walk(head: bytes, data: ByteSource | None = None) -> Walk:
     reader = ArgumentReader(head, data)
     shadow = _Shadow()
     at = 0
-    while seen.ops < _MAX_OPS and reader.spent < MAX_BYTES:
+    while seen.ops < _MAX_OPS and not (seen.ops >= _ENOUGH_OPS and seen.built):
         raw = reader.take(at, 1)
         if not raw:
             break
         op = raw[0]
         step = argument_of(reader, op, at + 1)
+        if reader.exhausted:
+            seen.outcome = "exhausted"
+            return seen
         if step is None:
             return seen
         end, argument = step
@@ -82,7 +94,8 @@ def walk(head: bytes, data: ByteSource | None = None) -> Walk:
         seen.structure |= op in _STRUCTURE
         at = end
     else:
-        seen.outcome = "endless"
+        seen.outcome = "exhausted"
+        return seen
     if data is None and seen.ops:
         seen.outcome = "endless"
     return seen
@@ -222,6 +235,9 @@ def is_pickle(seen: Walk, head: bytes, *, named_so: bool, text: bool) -> bool:
             # `Git 1.5.2.` is a float, a copy of it and STOP: a text needs to look built to count as data.
             return bool(seen.imports) or named_so or (seen.structure and seen.ops >= 3)
         case "endless":
-            return seen.structure and len(seen.distinct) >= 4
+            return seen.built
+        case "exhausted":
+            # Half a million opcodes without a fault, or one line of 256 MiB: whatever follows, this is a pickle's way.
+            return True
         case _:
             return bool(seen.imports) and (named_so or not text)

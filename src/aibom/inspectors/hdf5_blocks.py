@@ -67,7 +67,7 @@ class Hdf5File:
         self._bytes = _TOTAL_BYTES
         self.start = _find_signature(data)
         self.offsets = self.lengths = 8
-        self.base = 0
+        self.base = self.start
         self.root = 0
         self.driver = False
         self._superblock()
@@ -116,7 +116,8 @@ class Hdf5File:
             raise MalformedFile(f"superblock version {version} is not known", offset=self.start)
         if self.offsets not in {2, 4, 8, 16} or self.lengths not in {2, 4, 8, 16}:
             raise MalformedFile(f"addresses of {self.offsets} and lengths of {self.lengths} bytes", offset=self.start)
-        self.base = self.address(head)
+        # The library counts from where it found the superblock, whatever base the superblock names.
+        self.address(head)
         self.address(head)
         self.address(head)
         if version in {0, 1}:

@@ -12,6 +12,7 @@ from aibom.findings import Rule, Severity
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.hdf5_blocks import Hdf5File
 from aibom.inspectors.hdf5_objects import Hdf5Object, Link, ObjectReader
+from aibom.inspectors.hdf5_pickles import judge_attribute, judge_dataset
 from aibom.inspectors.keras_config import judge_text
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.protocol import MALFORMED_FILE
@@ -56,7 +57,7 @@ HDF5_OVERSIZED = Rule(
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Walk all groups of an HDF5 file; raises `MalformedFile` where there is no superblock."""
     seen = Observations(file, limits)
-    walk = _Walk(seen, Hdf5File(data), data.size)
+    walk = _Walk(seen, Hdf5File(data), data)
     try:
         walk.run()
     except FileFault as fault:
@@ -68,10 +69,10 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
 class _Walk:
     """The state of one walk from the root group."""
 
-    def __init__(self, seen: Observations, file: Hdf5File, size: int) -> None:
+    def __init__(self, seen: Observations, file: Hdf5File, data: ByteSource) -> None:
         self._seen = seen
         self._file = file
-        self._size = size
+        self._data = data
         self._objects = ObjectReader(file)
         self._tensors: list[Tensor] = []
         self._counted: Counter[str] = Counter()
@@ -140,12 +141,15 @@ class _Walk:
                     self._configuration(name, text, value.place)
             elif name in {"keras_version", "backend"} and not path:
                 self._seen.note(name, self._objects.text_of(kind, value, most=256))
+            else:
+                judge_attribute(self._seen, self._data, name, kind, value)
         if found.external:
             for target in found.external:
                 self._outside(f"dataset {shown(path)} keeps its data in", target, found.place)
         if found.virtual and found.virtual_source != ".":
             self._outside(f"dataset {shown(path)} is mapped from", found.virtual_source, found.place)
         if found.type is not None and found.is_dataset:
+            judge_dataset(self._seen, path, found.attributes, found.place)
             self._dataset(found, path)
 
     def _configuration(self, name: str, text: str, place: int) -> None:
@@ -167,9 +171,9 @@ class _Walk:
             self._others += 1
             return
         declared = found.elements * kind.size
-        if declared > _MUCH and declared > _RATIO * self._size:
+        if declared > _MUCH and declared > _RATIO * self._data.size:
             self._seen.report(
-                HDF5_OVERSIZED, f"dataset {shown(path)} declares {declared} bytes in a file of {self._size}",
+                HDF5_OVERSIZED, f"dataset {shown(path)} declares {declared} bytes in a file of {self._data.size}",
                 offset=found.place,
             )  # fmt: skip
             self._complete = False
