@@ -27,6 +27,8 @@ from aibom.integrity.listed import compare_listed
 from aibom.inventory import Inventory, take_inventory
 from aibom.report import Report, ToolInfo
 from aibom.resolvers import resolve
+from aibom.resolvers.publish_check import PublishCheck, check_before_publishing
+from aibom.resolvers.redaction import redacted
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
 
@@ -102,6 +104,9 @@ def scan(
     facts = source.facts()
     resolution = _versioned(resolve(source, inspections, open_related, settings, facts), root)
     assessment = assess(resolution, inspections, verifications, settings, facts)
+    given_away = PublishCheck()
+    if settings.publish_check:
+        given_away = check_before_publishing(source, inspections, settings.limits)
     findings = (
         *inventory.findings,
         *(finding for inspection in inspections for finding in inspection.findings),
@@ -109,9 +114,10 @@ def scan(
         *integrity_findings,
         *resolution.findings,
         *assessment.findings,
+        *given_away.findings,
         *check_policy(settings.policy, inspections, resolution, assessment.determinations),
     )
-    return Report(
+    report = Report(
         target=source.target,
         created=created,
         tool=ToolInfo(name="aibom", version=__version__),
@@ -130,6 +136,7 @@ def scan(
         findings=tuple(sorted(apply_ignores(findings, digests, settings), key=lambda finding: finding.sort_key)),
         rule_data={**rule_data(), **assessment.rule_data},
     )
+    return redacted(report, given_away.secrets)
 
 
 def _inspect(

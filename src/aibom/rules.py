@@ -36,7 +36,7 @@ from aibom.inspectors import (
 )
 from aibom.integrity import listed
 from aibom.integrity import rules as integrity
-from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, weight_checks
+from aibom.resolvers import license_rules, lineage, model_card, publish_check, remote_code, repository, weight_checks
 
 BY_SUBJECT: Mapping[str, tuple[Rule, ...]] = {
     "code on load": (
@@ -69,6 +69,7 @@ BY_SUBJECT: Mapping[str, tuple[Rule, ...]] = {
     "integrity": integrity.RULES,
     "documents": (*model_card.RULES, *repository.RULES, *weight_checks.RULES),
     "lineage and licences": (*lineage.RULES, *license_rules.RULES),
+    "before publishing": publish_check.RULES,
     "decisions of the user": (*policy.RULES, *ignores.RULES),
 }
 

@@ -119,3 +119,5 @@ class Settings:
     trust: Trust = field(default_factory=Trust)
     tensor_digests: bool = False
     """Digest every tensor too, so that copies of the same weights in other files are recognised."""
+    publish_check: bool = False
+    """Search every text for credentials, internal addresses and home directories, for somebody about to publish."""

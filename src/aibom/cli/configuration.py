@@ -120,6 +120,7 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
         offline=bool(pick("offline", options["offline"], scan.offline, None)),
         trust=read_options(options, config.tables.policy, config.path.parent if config.path else None),
         tensor_digests=options["tensor_digests"],
+        publish_check=options["publish_check"],
     )
     return Choices(
         settings=settings,

@@ -18,6 +18,7 @@ from aibom.cli.clock import now
 from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration
 from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
+from aibom.cli.publishing import publish_option
 from aibom.cli.remembering import cache_option, opened_cache
 from aibom.cli.trust import signature_options
 from aibom.emitters import EMITTERS
@@ -56,6 +57,7 @@ _GATES = POLICY_RULE_IDS | {SIGNATURE_REQUIRED.id}
 @add_options
 @signature_options
 @cache_option
+@publish_option
 @click.option("--write-ignores", type=click.Path(path_type=Path), metavar="FILE", help="Write today's findings there.")
 @click.option("--show-settings", is_flag=True, help="Print the settings in force and where each came from; no scan.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Default auto; NO_COLOR is respected.")
