@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from aibom.components import ModelCard, Section
 from aibom.files import Location
@@ -170,9 +171,11 @@ def _section(path: str, section: Section, part: Part, titles: tuple[str, ...]) -
         else:
             lead = kind == "item" and lead_negated
             text = " ".join(item.strip() for item in lines)
+            # Where each line starts in the joined text; looked up, because a block may have as many clauses as lines.
+            starts = list(accumulate((len(item.strip()) + 1 for item in lines), initial=0))
             for offset, clause in _clauses(text):
                 negated = part is Part.EXCLUDED or lead or excludes(clause)
-                at = line + _line_of(lines, offset)
+                at = line + bisect_right(starts, offset) - 1
                 yield CardPassage(text=clause, part=part, headings=titles, negated=negated,
                                   evidence=_evidence(path, at, clause))  # fmt: skip
             if kind == "prose":
@@ -218,15 +221,6 @@ def _clauses(text: str) -> Iterator[tuple[int, str]]:
     for start, end in pairwise(sorted({*cuts, *range(0, len(text), _LONGEST)})):
         if clause := text[start:end].strip():
             yield start, clause
-
-
-def _line_of(lines: list[str], offset: int) -> int:
-    """Return the index of the line that holds this offset into the joined text."""
-    for index, line in enumerate(lines):
-        offset -= len(line.strip()) + 1
-        if offset < 0:
-            return index
-    return 0
 
 
 def _table(path: str, line: int, lines: list[str], part: Part, titles: tuple[str, ...]) -> Iterator[CardPassage]:
