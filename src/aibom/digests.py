@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Protocol
 
 from aibom.files import Digest, RepoFile
@@ -239,11 +240,17 @@ def digest_files(
     """Digest every file: big ones in `settings.jobs` threads, the others in sequence. Keys are paths."""
     files = tuple(files)
     usual = FilePlan()
+    stopped = Event()
 
     def one(file: RepoFile) -> FileDigests:
+        def step(got: int) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            on_bytes(file, got)
+
         try:
             with source.open(file.path) as data:
-                return digest(file.path, data, plan.get(file.path, usual), lambda got: on_bytes(file, got))
+                return digest(file.path, data, plan.get(file.path, usual), step)
         except OSError as fault:
             return FileDigests(path=file.path, size=0, digests=(), fault=fault.strerror or str(fault))
 
@@ -252,8 +259,14 @@ def digest_files(
     results: dict[str, FileDigests] = {}
     with ThreadPoolExecutor(max_workers=max(1, settings.jobs)) as pool:
         running = [pool.submit(one, file) for file in big]
-        results.update((file.path, one(file)) for file in files if file.size < BIG_FILE_BYTES)
-        results.update((future.result().path, future.result()) for future in running)
+        try:
+            results.update((file.path, one(file)) for file in files if file.size < BIG_FILE_BYTES)
+            results.update((future.result().path, future.result()) for future in running)
+        except BaseException:
+            # Ctrl-C: the threads must not read their files to the end first.
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return results
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
@@ -105,7 +106,21 @@ def _inventory(report: Report, layout: Layout, version: SpecVersion) -> Json:
         doc: Json = json.loads(writer.output_as_string())
     except (CycloneDxException, ValueError) as error:
         raise OutputError(f"the CycloneDX library refuses the inventory: {error}") from error
+    _order_places(doc)
     return doc
+
+
+def _order_places(value: Any) -> None:
+    # The library takes two places without a reference of their own for equals, and so writes them in the order of a
+    # hash table, which is another one in each process.
+    if isinstance(value, dict):
+        if occurrences := value.get("occurrences"):
+            occurrences.sort(key=lambda place: json.dumps(place, sort_keys=True))
+        for child in value.values():
+            _order_places(child)
+    elif isinstance(value, list):
+        for child in value:
+            _order_places(child)
 
 
 def _bom(report: Report, layout: Layout) -> Bom:

@@ -1,0 +1,176 @@
+"""Faults of the machine: kills, full disks, other locales and clocks; and how much memory hostile files may cost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHAT = ROOT / "fixtures" / "real" / "transformers" / "tiny-llama-chat"
+AIBOM = str(Path(sys.executable).parent / "aibom")
+COMMAND = b"cposix\nsystem\n(S'echo hello'\ntR."
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    shutil.copytree(CHAT, tmp_path / "chat")
+    (tmp_path / "chat" / "extra.pkl").write_bytes(COMMAND)
+    return tmp_path / "chat"
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """A target whose digests take some seconds and no space."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    with (folder / "weights.data").open("wb") as file:
+        file.truncate(24 * 1024 * MIB)
+    return folder
+
+
+def environment(tmp_path: Path, **values: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "TZ", "PYTHON"))}
+    # A process whose disk is full would leave half of a compiled module behind, for everybody.
+    fixed = {"SOURCE_DATE_EPOCH": "1790000000", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **fixed, "XDG_CACHE_HOME": str(tmp_path / "cache"), **values}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
+def test_a_scan_that_is_stopped_leaves_what_was_there(slow: Path, tmp_path: Path, how: signal.Signals) -> None:
+    """An output file is the old one or the new one, never a part; Ctrl-C says so with 130 and one line."""
+    (tmp_path / "out.json").write_text("old")
+    process = subprocess.Popen([AIBOM, "scan", slow, "-o", f"json={tmp_path / 'out.json'}", "--cache", "--jobs", "1"],
+                               stderr=subprocess.PIPE, env=environment(tmp_path))  # fmt: skip
+    time.sleep(1.5)
+    assert process.poll() is None
+    process.send_signal(how)
+    stopped = time.monotonic()
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - stopped < 3
+    assert (130 if how is signal.SIGINT else -9) == process.returncode
+    assert (b"interrupted" if how is signal.SIGINT else b"") == err.strip()
+    assert "old" == (tmp_path / "out.json").read_text()
+    assert {"out.json", "slow"} == {item.name for item in tmp_path.iterdir()} - {"cache"}
+
+
+@pytest.mark.parametrize("limit", [0, 1, 4096, 10_000])
+def test_a_full_disk_leaves_what_was_there(model: Path, tmp_path: Path, limit: int) -> None:
+    """Where a file can't grow, the result is an error with exit code 3, and the old file stays."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "bom.json").write_text("old")
+    ended = subprocess.run(
+        [AIBOM, "scan", model, "-o", f"cyclonedx={out / 'bom.json'}", "--cache"],
+        env=environment(tmp_path), capture_output=True, text=True, check=False, preexec_fn=_limited(limit),
+    )  # fmt: skip
+    assert 3 == ended.returncode
+    assert "bom.json can't be written: File too large" in ended.stderr
+    assert ["bom.json"] == [item.name for item in out.iterdir()]
+    assert "old" == (out / "bom.json").read_text()
+
+
+def _limited(size: int) -> Callable[[], None]:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting a small disk takes root")
+def test_a_disk_that_is_full(model: Path, tmp_path: Path) -> None:
+    """The same on a file system without room, for results and for a fleet's journal."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        scan = subprocess.run([AIBOM, "scan", model, "-o", f"json={disk / 'out.json'}"], env=environment(tmp_path),
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        assert (3, True) == (scan.returncode, "No space left" in scan.stderr)
+        assert [] == list(disk.iterdir())
+        (tmp_path / "list").write_text(f"{model}\n")
+        fleet = subprocess.run([AIBOM, "fleet", tmp_path / "list", "--out", disk / "out", "--jobs", "1"],
+                               env=environment(tmp_path), capture_output=True, text=True, check=False)  # fmt: skip
+        assert 3 == fleet.returncode
+        assert "can't be written" in fleet.stderr
+        assert "Traceback" not in fleet.stderr
+        assert [] == [path for path in (disk / "out").rglob(".*") if path.is_file()]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_the_same_bytes_in_every_process(model: Path, tmp_path: Path) -> None:
+    """Hash seed, locale, time zone, width of the terminal and threads change no byte of any format."""
+    formats = ("json", "cyclonedx", "cyclonedx-xml", "spdx", "sarif", "html", "markdown", "vex", "table")
+    machines = [
+        {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "UTC"},
+        {"PYTHONHASHSEED": "2", "LC_ALL": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "COLUMNS": "40"},
+        {"PYTHONHASHSEED": "4", "LC_ALL": "C.UTF-8", "TZ": "America/St_Johns", "PYTHONUTF8": "0"},
+    ]
+    seen: dict[str, set[str]] = {name: set() for name in formats}
+    for number, values in enumerate(machines):
+        out = tmp_path / str(number)
+        out.mkdir()
+        arguments = [word for name in formats if name != "table" for word in ("-o", f"{name}={out / name}")]
+        arguments += ["-o", f"table={out / 'table'}", "--jobs", str(number + 1)]
+        done = subprocess.run(
+            [AIBOM, "scan", model, *arguments],
+            env=environment(tmp_path, **values), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (1, "") == (done.returncode, done.stderr)
+        for name in formats:
+            data = (out / name).read_bytes()
+            if name == "table":  # it says how long the scan took
+                data = b"\n".join(line for line in data.splitlines() if b" s" not in line)
+            if name == "json":
+                data = data.replace(f'"jobs": {number + 1},'.encode(), b"")
+            seen[name].add(hashlib.sha256(data).hexdigest())
+    assert dict.fromkeys(formats, 1) == {name: len(values) for name, values in seen.items()}
+
+
+MEMORY = """
+import resource, sys
+sys.path.insert(0, {root!r})
+from tests.e2e.hostile_files import every_hostile_file
+from aibom.containers import CONTAINERS
+from aibom.files import Format, RepoFile
+from aibom.formats import recognize, role_of
+from aibom.inspection import Inspectors
+from aibom.inspectors import INSPECTORS
+from aibom.limits import Limits
+from aibom.sources.bytesource import MemorySource
+own, worst, count = 0, 0, 0
+for name, data in every_hostile_file():
+    limits = Limits()
+    file = MemorySource(data)
+    kind = recognize(name, data[: limits.sniff_bytes], len(data), file)
+    record = RepoFile(path=name, size=len(data), format=kind, role=role_of(name, kind))
+    list(Inspectors(INSPECTORS, CONTAINERS, limits).inspect(record, file))
+    own, count = max(own, len(data)), count + 1
+print(count, own, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_hostile_files_cost_little_memory(tmp_path: Path) -> None:
+    """One process reads every hostile file of the fixtures within 512 MiB, the files themselves included."""
+    done = subprocess.run([sys.executable, "-c", MEMORY.format(root=str(ROOT))], capture_output=True, text=True,
+                          check=False, cwd=tmp_path)  # fmt: skip
+    assert 0 == done.returncode, done.stderr[-2000:]
+    count, _, peak = map(int, done.stdout.split())
+    assert 300 < count
+    assert 512 * MIB >= peak
