@@ -43,7 +43,8 @@ def unescape_name(name: str) -> bytes:
             return chr(0xDC00 + int(match[1], 16))
         return chr(int(match[2], 16)) if match[2] else "\\"
 
-    return _ESCAPE.sub(restore, name).encode("utf-8", "surrogateescape")
+    plain = _ESCAPE.sub(restore, name) if "\\" in name else name
+    return plain.encode("utf-8", "surrogateescape")
 
 
 class Format(StrEnum):

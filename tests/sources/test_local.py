@@ -197,3 +197,29 @@ def test_an_unknown_scheme_is_wrong_usage() -> None:
     """A target that no source knows is an error with a hint, never a path that does not exist."""
     with pytest.raises(UsageError, match="gopher://"):
         open_source("gopher://x")
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """A folder that was resolved, and is then replaced by a link out of the target, opens nothing outside."""
+    (tmp_path / "repo" / "part").mkdir(parents=True)
+    (tmp_path / "repo" / "part" / "file").write_bytes(b"inside")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_bytes(b"secret")
+    source = DirectorySource(str(tmp_path / "repo"))
+    with source.open("part/file") as data:
+        assert b"inside" == data.read_at(0, 10)
+    (tmp_path / "repo" / "part").rename(tmp_path / "repo" / "old")
+    (tmp_path / "repo" / "part").symlink_to(tmp_path / "outside")
+    with pytest.raises(PermissionError):
+        source.open("part/file")
+
+
+@pytest.mark.parametrize(
+    "path", ["..", "../outside", "part/..", "part/../../outside", "", ".", "part/", "/etc/hostname"]
+)
+def test_paths_that_are_no_files_of_the_target(tmp_path: Path, path: str) -> None:
+    """Whatever a file of the target names as another one, only files inside are opened."""
+    (tmp_path / "repo" / "part").mkdir(parents=True)
+    (tmp_path / "outside").write_bytes(b"secret")
+    with pytest.raises(OSError, match=r"outside the target|a directory"):
+        DirectorySource(str(tmp_path / "repo")).open(path)

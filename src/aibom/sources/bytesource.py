@@ -115,6 +115,13 @@ class FileSource(_Closing):
             done += got
         return done
 
+    def where(self) -> bytes | None:
+        """Return the path of what is open, as the kernel tells it; None where it does not."""
+        try:
+            return os.readlink(b"/proc/self/fd/%d" % self._descriptor)
+        except OSError:
+            return None
+
     def stamp(self) -> Stamp:
         """Return the status as it is now."""
         return Stamp.of(os.fstat(self._descriptor))

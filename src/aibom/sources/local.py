@@ -23,6 +23,7 @@ _LEFT_OUT = {
     b".hg": "mercurial's own store",
     b".svn": "subversion's own store",
 }
+_NOT_NAMES = frozenset({b"", b".", b".."})
 # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. O_NOFOLLOW: links were resolved before.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
@@ -45,6 +46,7 @@ class DirectorySource:
         self._path_depth = path_depth
         self._snapshot: Snapshot | None = find_snapshot(self._root)
         self._inside = [self._root]
+        self._folders: dict[bytes, bytes] = {}
         if self._snapshot is not None:
             self._root = self._snapshot.root
             self._inside = [self._snapshot.root, *self._snapshot.blob_folders]
@@ -89,10 +91,27 @@ class DirectorySource:
 
     def open(self, path: str) -> ByteSource:
         """Open a regular file; a link is resolved again and must still end inside."""
-        absolute = os.path.realpath(os.path.join(self._root, unescape_name(path)))
+        folder, slash, name = unescape_name(path).rpartition(b"/")
+        if name not in _NOT_NAMES:
+            # A folder is resolved once: doing it for each of its files would cost more than reading them.
+            if folder not in self._folders:
+                self._folders[folder] = os.path.realpath(os.path.join(self._root, folder)) + b"/"
+            try:
+                return self._open_inside(self._folders[folder] + name, path)
+            except OSError as fault:
+                if fault.errno != errno.ELOOP:  # ELOOP: the file is a link, and O_NOFOLLOW stopped there
+                    raise
+        return self._open_inside(os.path.realpath(os.path.join(self._root, folder + slash + name)), path)
+
+    def _open_inside(self, absolute: bytes, path: str) -> FileSource:
         if not self._is_inside(absolute):
             raise PermissionError(errno.EACCES, "outside the target", path)
-        return open_regular(absolute)
+        data = open_regular(absolute)
+        # A folder on the way may have become a link since it was resolved; the kernel knows what was opened.
+        if (opened := data.where()) is not None and not self._is_inside(opened):
+            data.close()
+            raise PermissionError(errno.EACCES, "outside the target", path)
+        return data
 
     def _is_inside(self, absolute: bytes) -> bool:
         return any(absolute == root or absolute.startswith(root.rstrip(b"/") + b"/") for root in self._inside)
