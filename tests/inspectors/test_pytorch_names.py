@@ -3,7 +3,8 @@ from __future__ import annotations
 from aibom.inspectors.pickle_nodes import Call, Dict, Global, How, Node, PersistentId, SetOf, Unknown
 from aibom.inspectors.pytorch_dtypes import dtype_named, dtype_of, storage_dtype
 from aibom.inspectors.pytorch_names import Naming, foreign_class
-from aibom.inspectors.torch_tensors import TorchTensor, View, is_tensor_call, read_tensor, storage_of
+from aibom.inspectors.torch_tensors import is_tensor_call, read_tensor, storage_of
+from aibom.inspectors.torch_views import TorchTensor, View
 
 
 def call(path: str, *args: Node, state: tuple[Node, ...] = (), pairs: tuple[Node, ...] = ()) -> Call:

@@ -20,7 +20,8 @@ from aibom.inspectors.pickle_nodes import PersistentId
 from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call, read_tensor, storage_key, storage_of
+from aibom.inspectors.torch_tensors import is_tensor_call, read_tensor, storage_key, storage_of
+from aibom.inspectors.torch_views import Storage, TorchTensor
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 

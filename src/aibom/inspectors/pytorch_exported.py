@@ -23,7 +23,7 @@ from aibom.inspectors.protocol import MALFORMED_FILE
 from aibom.inspectors.pytorch_dtypes import Dtype, dtype_named
 from aibom.inspectors.pytorch_names import Named
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_tensors import Storage, TorchTensor, View
+from aibom.inspectors.torch_views import Storage, TorchTensor, View
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 

@@ -19,7 +19,8 @@ from aibom.inspectors.pickle_trailing import look_after
 from aibom.inspectors.protocol import TRUNCATED
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call, read_tensor, storage_of
+from aibom.inspectors.torch_tensors import is_tensor_call, read_tensor, storage_of
+from aibom.inspectors.torch_views import Storage, TorchTensor
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 

@@ -99,7 +99,7 @@ class Naming(Generic[T]):
         """
         parents: dict[int, list[int]] = {}
         seen: set[int] = set()
-        found: list[int] = []
+        holders: set[int] = set()
         stack: list[Node] = [root]
         while stack:
             node = stack.pop()
@@ -111,13 +111,13 @@ class Naming(Generic[T]):
                 self.persistent.append(node)
             if self.is_tensor(node):
                 # What is inside a tensor (a parameter's data) has no name of its own: only its storages count.
-                found.append(key)
+                holders.add(key)
                 stack += _parts_of_tensor(node)
                 continue
             for child in _children(node):
                 parents.setdefault(id(child), []).append(key)
                 stack.append(child)
-        holders = set(found)
+        found = [*holders]
         while found:
             for parent in parents.get(found.pop(), ()):
                 if parent not in holders:
@@ -150,11 +150,16 @@ def _parts_of_tensor(node: Node) -> list[Node]:
     if type(node) is not Call:
         return _children(node)
     args = node.args if isinstance(node.args, tuple) else ()
-    parts = [item for item in args if type(item) is PersistentId or type(item) is Call]
+    parts = [item for item in args if type(item) is PersistentId or _is_full(item)]
     for item in args:
         if type(item) is tuple:
             parts += [inner for inner in item if type(inner) is PersistentId or type(inner) is Call]
     return [*parts, *node.state]
+
+
+def _is_full(node: Node) -> bool:
+    """Say whether a node is a call that was given anything; the hooks of nearly every tensor are an empty dict."""
+    return type(node) is Call and bool(node.args or node.kwargs or node.state or node.items or node.pairs)
 
 
 def _children(node: Node) -> list[Node]:
@@ -169,6 +174,8 @@ def _children(node: Node) -> list[Node]:
             return [item for item in inside if type(item) not in _LEAVES]
         case RawArray():
             return [node.wrapper, node.value]
+        case PersistentId(args=tuple() as args):
+            return [item for item in args if type(item) not in _LEAVES]
         case PersistentId():
             return [node.args]
         case _:

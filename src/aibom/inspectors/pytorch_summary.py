@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from aibom.components import Tensor, TensorSummary
 from aibom.findings import Rule, Severity
 from aibom.inspectors.pytorch_names import Named
-from aibom.inspectors.torch_tensors import Storage, TorchTensor, View
+from aibom.inspectors.torch_views import Storage, TorchTensor, View
 
 STORAGE_MISMATCH = Rule(
     id="tensor-out-of-bounds",
@@ -29,28 +28,25 @@ Place = Callable[[Storage], int | None]
 """Returns where a storage begins in the file, None where it is not there as it is."""
 
 
-@dataclass(slots=True)
-class Count:
-    """Elements of one type in one storage: the distinct views by (offset, shape, stride)."""
+def _elements(views: list[View]) -> int:
+    """Return how many different elements of one type in one storage the views look at.
 
-    views: dict[tuple[int, tuple[int, ...], tuple[int, ...]], View] = field(default_factory=dict)
-
-    def elements(self) -> int:
-        """Return how many different elements the views look at.
-
-        Exact for one view and for views without holes; for several with holes, no more than the range they span.
-        """
-        if len(self.views) == 1:
-            return next(iter(self.views.values())).distinct
-        total = 0
-        start = end = distinct = 0
-        for (first, last), count in sorted((view.reach, view.distinct) for view in self.views.values()):
-            if first >= end:
-                total += min(end - start, distinct)
-                start, end, distinct = first, last, 0
-            end = max(end, last)
-            distinct += count
-        return total + min(end - start, distinct)
+    Exact for one view and for views without holes; for several with holes, no more than the range they span.
+    """
+    if len(views) == 1:
+        return views[0].distinct
+    different = {(view.offset, view.shape, view.stride): view for view in views}
+    if len(different) == 1:
+        return views[0].distinct
+    total = 0
+    start = end = distinct = 0
+    for (first, last), count in sorted((view.reach, view.distinct) for view in different.values()):
+        if first >= end:
+            total += min(end - start, distinct)
+            start, end, distinct = first, last, 0
+        end = max(end, last)
+        distinct += count
+    return total + min(end - start, distinct)
 
 
 def summarize(
@@ -61,7 +57,7 @@ def summarize(
     `complete` is asked once all of `named` were taken.
     """
     tensors: list[Tensor] = []
-    counts: dict[tuple[str, str], Count] = {}
+    looks: dict[tuple[str, str], list[View]] = {}
     storages: dict[str, Storage] = {}
     faults: list[str] = []
     broken = False
@@ -71,22 +67,22 @@ def summarize(
             continue
         offset = length = None
         for view in tensor.views:
-            known = storages.setdefault(view.storage.key, view.storage)
-            if known.whole != view.storage.whole:
-                faults.append(f"storage {known.key} is said to have {known.whole} and {view.storage.whole} bytes")
+            storage = view.storage
+            known = storages.setdefault(storage.key, storage)
+            if known.whole != storage.whole:
+                faults.append(f"storage {known.key} is said to have {known.whole} and {storage.whole} bytes")
                 broken = True
             if not view.fits:
                 broken = True
-                faults.append(f"{item.name} reaches beyond its storage of {view.storage.length} bytes")
+                faults.append(f"{item.name} reaches beyond its storage of {storage.length} bytes")
                 continue
-            count = counts.setdefault((view.storage.key, view.dtype.name), Count())
-            count.views.setdefault((view.offset, view.shape, view.stride), view)
+            looks.setdefault((storage.key, view.dtype.name), []).append(view)
             if tensor.dense and view.contiguous and not (view.conjugate or view.negative):
                 offset, length = _bytes_of(view, place)
         tensors.append(Tensor(name=item.name, dtype=tensor.dtype, shape=tensor.shape, offset=offset, length=length))
     by_dtype: dict[str, int] = {}
-    for (_, dtype), count in counts.items():
-        by_dtype[dtype] = by_dtype.get(dtype, 0) + count.elements()
+    for (_, dtype), views in looks.items():
+        by_dtype[dtype] = by_dtype.get(dtype, 0) + _elements(views)
     summary = TensorSummary(
         stored_elements=sum(by_dtype.values()),
         elements_by_dtype=by_dtype,

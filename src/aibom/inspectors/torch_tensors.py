@@ -6,11 +6,12 @@ persistent id `("storage", class, key, device, elements)` names (`torch/serializ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, PersistentId
-from aibom.inspectors.pytorch_dtypes import Dtype, dtype_of, storage_dtype
+from aibom.inspectors.pytorch_dtypes import dtype_of, storage_dtype
+from aibom.inspectors.torch_views import Storage, TorchTensor, View
 
 _LARGEST = 1 << 62
 _MOST_DIMENSIONS = 64  # torch itself allows 64
@@ -19,96 +20,18 @@ _TENSOR_CLASSES = frozenset(
 )
 _DATA_ATTRIBUTES = frozenset({"data", "real", "imag"})
 _NESTING = 4
-_DENSE, _QUANTIZED, _META = "strided", "quantized", "meta"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """A run of bytes that tensors look into, `length` of them, from `start`.
-
-    Both are bytes of the storage `key`, which has `whole` bytes: old files may name a part of one.
-    """
-
-    key: str
-    whole: int
-    dtype: Dtype
-    start: int
-    length: int
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """A strided look into a storage. `offset`, `shape` and `stride` count elements of `dtype`."""
-
-    storage: Storage
-    dtype: Dtype
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    conjugate: bool = False
-    negative: bool = False
-
-    @property
-    def elements(self) -> int:
-        """The number of elements that the tensor has."""
-        return prod(self.shape)
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        """First and one past the last element of the storage that is looked at."""
-        if not self.elements:
-            return self.offset, self.offset
-        last = sum((size - 1) * stride for size, stride in zip(self.shape, self.stride, strict=True))
-        return self.offset, self.offset + last + 1
-
-    @property
-    def contiguous(self) -> bool:
-        """Whether the elements stand one after another in C order; strides of dimensions of one element don't count."""
-        expected = 1
-        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
-            if size != 1:
-                if stride != expected:
-                    return not self.elements
-                expected *= size
-        return True
-
-    @property
-    def distinct(self) -> int:
-        """The number of different elements looked at; one for a whole dimension of stride zero."""
-        return prod(size if stride else min(size, 1) for size, stride in zip(self.shape, self.stride, strict=True))
-
-    @property
-    def fits(self) -> bool:
-        """Whether all elements lie in the storage."""
-        first, end = self.reach
-        inside = self.storage.start + self.storage.length <= self.storage.whole
-        return inside and first >= 0 and self.dtype.bytes_of(end) <= self.storage.length
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchTensor:
-    """A tensor. Dense ones have one view; `layout` names the others (`sparse_csr`, `quantized`, `meta` ...)."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    layout: str = _DENSE
-    views: tuple[View, ...] = ()
-
-    @property
-    def dense(self) -> bool:
-        """Whether this is one plain strided block."""
-        return self.layout == _DENSE
+_QUANTIZED, _META = "quantized", "meta"
 
 
 def is_tensor_call(node: Node) -> bool:
     """Say whether a node is made by one of torch's functions that rebuild tensors, whether or not it can be read."""
-    if type(node) is not Call or type(node.callee) is not Global:
-        return False
-    name = node.callee.name
-    return (
-        "_rebuild" in name and node.callee.module.startswith("torch") and name.rpartition(".")[2].startswith("_rebuild")
-    )
+    return type(node) is Call and type(node.callee) is Global and _rebuilds(node.callee.module, node.callee.name)
+
+
+# Few names, tens of thousands of calls.
+@lru_cache(maxsize=64)
+def _rebuilds(module: str, name: str) -> bool:
+    return module.startswith("torch") and name.rpartition(".")[2].startswith("_rebuild")
 
 
 def read_tensor(node: Node, depth: int = _NESTING) -> TorchTensor | None:
@@ -222,15 +145,17 @@ def view_of(
 
 def _marks(flags: Node) -> frozenset[str] | None:
     """Return which of torch's lazy operations are set on a tensor; None where there are others than it has."""
-    match flags:
-        case None:
-            return frozenset()
-        case Dict():
-            pairs = flags.pairs()
-        case Call(callee=Global(module="collections", name="OrderedDict"), state=state) if not state:
-            pairs = list(zip(flags.pairs[::2], flags.pairs[1::2], strict=False))
-        case _:
+    # Nearly every tensor has an empty OrderedDict here.
+    if type(flags) is Call and type(flags.callee) is Global:
+        if flags.callee.module != "collections" or flags.callee.name != "OrderedDict" or flags.state:
             return None
+        pairs = list(zip(flags.pairs[::2], flags.pairs[1::2], strict=False)) if flags.pairs else []
+    elif type(flags) is Dict:
+        pairs = flags.pairs()
+    else:
+        return None if flags is not None else frozenset()
+    if not pairs:
+        return frozenset()
     if any(key not in {"conj", "neg"} or not isinstance(value, bool) for key, value in pairs if isinstance(key, str)):
         return None
     if any(not isinstance(key, str) for key, _ in pairs):
@@ -272,13 +197,15 @@ def storage_key(node: Node) -> str | None:
 def _sizes(node: Node) -> tuple[int, ...] | None:
     """Return a tuple of sizes that are neither negative nor absurd."""
     match node:
+        case tuple():
+            pass
         case Call(callee=Global(module="torch", name="Size"), args=(inner,)):
             node = inner
         case _:
             pass
     if not isinstance(node, tuple | list) or len(node) > _MOST_DIMENSIONS:
         return None
-    sizes = [item for item in node if type(item) is int and 0 <= item < _LARGEST]
-    if len(sizes) != len(node) or prod(size for size in sizes if size) >= _LARGEST:
+    sizes = tuple([item for item in node if type(item) is int and 0 <= item < _LARGEST])
+    if len(sizes) != len(node) or (prod(sizes) or prod(filter(None, sizes))) >= _LARGEST:
         return None
-    return tuple(sizes)
+    return sizes

@@ -12,7 +12,7 @@ from aibom.errors import AibomError, FileFault
 from aibom.files import RepoFile
 from aibom.findings import Finding, Severity
 from aibom.inspectors.pytorch_names import Named
-from aibom.inspectors.torch_tensors import TorchTensor, View
+from aibom.inspectors.torch_views import TorchTensor, View
 from aibom.lift.checkpoint import OpenStorage, read_checkpoint
 from aibom.lift.strided import Block, Change, byte_swapper, in_c_order, sign_flipper
 from aibom.lift.writer import Outgoing, holds, write

@@ -17,7 +17,8 @@ from aibom.inspectors.pickle_nodes import Call, Node, RawArray, Unknown
 from aibom.inspectors.pytorch import TorchPickle, read_archive
 from aibom.inspectors.pytorch_legacy import LegacyFile, read_legacy
 from aibom.inspectors.pytorch_names import Named, Naming, foreign_class
-from aibom.inspectors.torch_tensors import Storage, TorchTensor, is_tensor_call
+from aibom.inspectors.torch_tensors import is_tensor_call
+from aibom.inspectors.torch_views import Storage, TorchTensor
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource, SliceSource
 
