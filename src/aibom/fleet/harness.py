@@ -87,11 +87,15 @@ def run(
     waiting = iter(tasks)
     again: deque[_Try[T]] = deque()
     live: dict[Future[R], tuple[_Try[T], Lane]] = {}
+    ready: list[Done[T, R]] = []
     try:
         while True:
             for lane in lanes:
                 while lane.busy < lane.capacity and (attempt := _next(lane, again, waiting)) is not None:
                     live[lane.submit(function, attempt.task)] = attempt, lane
+            # The lanes have work again before what is done is told: keeping it takes time (it waits for the disk).
+            yield from ready
+            ready.clear()
             if not live:
                 return
             ended, _ = wait(live, return_when=FIRST_COMPLETED)
@@ -101,9 +105,9 @@ def run(
                 lane.busy -= 1
                 fault = _fault(future)
                 if fault is None:
-                    yield Done(task, result=future.result())
+                    ready.append(Done(task, result=future.result()))
                 elif not (died := _is_death(fault)) or attempt.deaths + 1 >= most_deaths:
-                    yield Done(task, fault=fault, died=died)
+                    ready.append(Done(task, fault=fault, died=died))
                 else:
                     again.append(_Try(task, attempt.deaths + 1))
                 if isinstance(fault, BrokenProcessPool):
