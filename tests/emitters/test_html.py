@@ -212,7 +212,7 @@ def test_evidence_of_many_lines_is_folded() -> None:
     """Decompiled source does not push the next finding off the page, and nothing of it is lost."""
     finding = replace(malicious_finding("model.safetensors"), evidence=("one", "decompiled:\nimport posix\n  <b>"))
     source = emit(replace(minimal_report(), findings=(finding,)), "html")
-    assert '<summary>decompiled:</summary><pre tabindex="0">import posix\n  &lt;b&gt;</pre>' in source
+    assert '<summary>decompiled</summary><pre tabindex="0">import posix\n  &lt;b&gt;</pre>' in source
     assert "<li>one</li>" in source
 
 
@@ -349,3 +349,30 @@ def test_sizes_are_in_binary_units(number: int, expected: str) -> None:
 def test_counts_have_three_digits(number: int, expected: str) -> None:
     """As people write them."""
     assert expected == count(number)
+
+
+def test_names_between_backticks_are_set_as_code() -> None:
+    """Texts of ours mark names as Markdown does; what stands in them is escaped all the same."""
+    rule = replace(malicious_finding("a").rule, help="Call `x<b>` with `y`, never `z.")
+    finding = replace(malicious_finding("a"), rule=rule)
+    source = emit(replace(minimal_report(), findings=(finding,)), "html")
+    assert "Call <code>x&lt;b&gt;</code> with <code>y</code>, never <code>z.</code>" in source
+
+
+def test_the_page_names_the_rule_data_without_showing_it_first() -> None:
+    """Every table with its version, folded: the findings come first."""
+    report = replace(minimal_report(), rule_data={"b.csv": "2", "a.csv": "1"})
+    text = Reader(emit(report, "html")).text
+    assert "Rule data: 2 tables a.csv 1 b.csv 2" in text
+
+
+def test_weights_whose_types_are_unknown_have_no_dangling_comma() -> None:
+    """A weight set that could not be counted says how many files it has, and no more."""
+    report = fine_tune_report()
+    root = report.resolution.component(report.resolution.root)
+    assert root.model is not None
+    sets = tuple(replace(item, elements_by_dtype={}) for item in root.model.weight_sets)
+    changed = replace(root, model=replace(root.model, weight_sets=sets))
+    others = tuple(changed if item is root else item for item in report.resolution.components)
+    text = Reader(emit(replace(report, resolution=replace(report.resolution, components=others)), "html")).text
+    assert "safetensors: 2 files sum" in text

@@ -67,12 +67,19 @@ def _environment() -> Environment:
     )
     environment.tests["multiline"] = lambda text: "\n" in text
     environment.filters |= {
+        "ticks": _ticks,
         "words": lambda text: text.replace("-", " "),
         "link": link,
         "origin": origin,
         "size": size,
     }
     return environment
+
+
+def _ticks(text: str) -> Markup:
+    """Set what stands between backticks in a text of ours as code."""
+    parts = visible(text).split("`")
+    return Markup().join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def _finalize(value: Any) -> Any:

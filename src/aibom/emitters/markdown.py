@@ -59,7 +59,7 @@ def _lines(page: Page) -> Iterator[str]:
         [
             ("Findings", counts + ignored),
             ("Terms", text(page.terms)),
-            ("EU AI Act", text(page.regulation)),
+            ("EU AI Act", text(" · ".join(page.regulation))),
             ("Looked at", text(page.looked_at)),
             *((row.name, text(row.value)) for row in page.identity if row.name in ("Version", "Root digest")),
         ],

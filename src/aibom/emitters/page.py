@@ -15,7 +15,7 @@ from aibom.files import Coverage, Role
 from aibom.findings import Evidence, Finding, Severity
 from aibom.report import ChecklistItem, Determination, Report, Strength
 
-_REGIMES = {"eu-ai-act": "EU AI Act", "openness": "Openness"}
+_REGIMES = {"eu-ai-act": "EU AI Act", "openness": "Openness", "us-ca-sb53": "California SB 53"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _SHOWN = 4  # terms in one answer; the table below it has all of them
 _COUNTS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
@@ -77,7 +77,7 @@ class Page:
     title: str
     verdict: Verdict
     terms: str
-    regulation: str
+    regulation: tuple[str, ...]
     looked_at: str
     identity: tuple[Row, ...]
     counts: tuple[tuple[Severity, int], ...]
@@ -169,12 +169,12 @@ def _terms(root: Component) -> str:
     return " · ".join(parts)
 
 
-def _regulation(report: Report) -> str:
+def _regulation(report: Report) -> tuple[str, ...]:
     act = [d for d in report.determinations if d.rule.regime == "eu-ai-act"]
     shown = [d for d in act if d.headline] or sorted(act, key=lambda d: -list(Strength).index(d.strength))[:3]
     if not shown:
-        return "Not evaluated"
-    return " · ".join(f"{one_line(d.rule.title)}: {strength_words(d.strength)}" for d in shown)
+        return ("Not evaluated",)
+    return tuple(f"{one_line(d.rule.title)}: {strength_words(d.strength)}" for d in shown)
 
 
 def _looked_at(report: Report) -> str:
@@ -203,9 +203,6 @@ def _identity(report: Report, root: Component) -> Iterator[Row]:
     yield Row(name="Scanned", value=report.created.isoformat(timespec="seconds"))
     yield Row(name="Rules as of", value=report.settings.as_of.isoformat())
     yield Row(name="Tool", value=f"{report.tool.name} {report.tool.version}")
-    if report.rule_data:
-        data = ", ".join(f"{name} {version}" for name, version in sorted(report.rule_data.items()))
-        yield Row(name="Rule data", value=data)
     for name, value in report.settings.operator.items():
         yield Row(name=name.replace("-", " ").capitalize(), value=scalar(value), how="declared by the operator")
 
@@ -234,7 +231,7 @@ def _facts(root: Component) -> Iterator[Row]:
     for weights in facts.weight_sets:
         types = ", ".join(f"{dtype} {count(number)}" for dtype, number in sorted(weights.elements_by_dtype.items()))
         kind = " ".join(word for word in (weights.format.value, weights.variant) if word)
-        value = f"{kind}: {_files_of(len(weights.paths))}, {types}"
+        value = f"{kind}: {', '.join(part for part in (_files_of(len(weights.paths)), types) if part)}"
         yield Row(name="Weights", value=value, how=weights.derivation)
 
 
