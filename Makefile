@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := build/demo
 
-.PHONY: help demo test check lint types format cov golden fixtures bench docs package clean real fuzz peers
+.PHONY: help demo test check lint types format cov golden fixtures bench docs site package clean real fuzz lowest peers
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -60,8 +60,23 @@ docs: $(STAMP)  ## generate the parts of docs/ that come from the code, and chec
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/pytest -q tests/test_docs.py
 
+site: $(STAMP)  ## build the documentation as a web site into site/; a broken link is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(STAMP)  ## measure, side by side with peers, and write bench/RESULTS.md
 	$(BIN)/python bench/run.py
+
+fuzz: $(STAMP)  ## feed every reader with a fuzzer's bytes, SECONDS for each target (needs atheris)
+	$(BIN)/python fuzz/readers.py $(or $(SECONDS),60)
+
+lowest: $(STAMP)  ## run the core tests with the lowest supported version of every dependency
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv venv --quiet --allow-existing build/lowest
+	VIRTUAL_ENV=build/lowest $(BIN)/uv pip install --quiet --resolution lowest-direct --editable . \
+	  "pytest>=8.3" "hypothesis>=6.120" "jsonschema>=4.23" "lxml>=5" "numpy>=1.26" "sqlalchemy>=2.0.31"
+	build/lowest/bin/python -m pytest -q -p no:cacheprovider tests/test_cache.py tests/test_history.py tests/cli \
+	  tests/emitters tests/sources/test_local.py tests/sources/test_hub.py tests/resolvers tests/inspectors/test_pickles.py
 
 check: lint types cov docs package  ## everything that must be green before a commit lands
 

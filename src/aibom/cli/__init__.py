@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import os
@@ -55,6 +56,8 @@ class _LazyGroup(click.Group):
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in _COMMANDS and os.path.exists(name):  # noqa: PTH110
             ctx.fail(f"No such command {name!r}; to scan it: aibom scan {name}")
+        if name and name not in _COMMANDS and (near := difflib.get_close_matches(name, _COMMANDS, n=1)):
+            ctx.fail(f"No such command {name!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
 
 

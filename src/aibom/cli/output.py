@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import tempfile
@@ -34,7 +35,9 @@ def parse_outputs(values: Sequence[str]) -> tuple[Output, ...]:
     for value in values or ("table",):
         name, separator, place = value.partition("=")
         if name not in EMITTERS:
-            raise UsageError(f"unknown format {name!r}", hint=f"formats: {', '.join(EMITTERS)}")
+            near = difflib.get_close_matches(name, EMITTERS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"formats: {', '.join(EMITTERS)}"
+            raise UsageError(f"unknown format {name!r}", hint=hint)
         if separator and not place:
             raise UsageError(f"-o {value}: there is no path after =", hint=f"-o {name}=FILE, or -o {name} for stdout")
         outputs.append(Output(name, Path(place) if separator and place != _PATHLESS else None))
