@@ -275,9 +275,14 @@ def test_a_report_holds_no_credential_anywhere() -> None:
     )
     changed = redacted((finding, {token: "b", "n": 3}), frozenset({token, "short"}))
     assert token[:13] not in repr(changed)
-    assert (("y [redacted]…", "z"), {"[redacted]": "b", "n": 3}) == (changed[0].evidence, changed[1])
+    assert (("y [redacted-1]…", "z"), {"[redacted-1]": "b", "n": 3}) == (changed[0].evidence, changed[1])
     assert finding.rule is changed[0].rule
     assert finding is redacted(finding, frozenset())
+    other = SAMPLES["gitlab"]
+    names = redacted((f"a-{token}.txt", f"a-{other}.txt", token + token), frozenset({token, other}))
+    assert ("a-[redacted-1].txt", "a-[redacted-2].txt", "[redacted-1][redacted-1]") == names
+    alike = frozenset({"sk-ant-api03-" + made(90), "sk-ant-api03-" + made(90)})
+    assert {"[redacted-1]", "[redacted-2]"} == set(redacted(tuple(alike), alike))
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,38 +15,51 @@ _BEGINNING = 12
 
 
 def redacted(record: T, secrets: frozenset[str]) -> T:
-    """Return the record with `[redacted]` for each of the secrets, and for each beginning of 12 characters or more."""
-    values = sorted(
-        (secret for secret in secrets if len(secret) >= _SHORTEST), key=lambda secret: (-len(secret), secret)
-    )
+    """Return the record with `[redacted-N]` for each of the secrets, and for each beginning of 12 characters or more.
+
+    Each secret has a number of its own, so that two names which differ in nothing else stay two names.
+    """
+    # The longest first: one may be a part of another, as a token is of an address.
+    values = sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=lambda value: (-len(value), value))
     if not values:
         return record
-    expression = re.compile("|".join(_shape(value) for value in values))
-    changed: Any = _walk(record, expression)
+    changed: Any = _walk(record, values)
     return changed  # type: ignore[no-any-return]
 
 
-def _shape(value: str) -> str:
-    if len(value) <= _BEGINNING:
-        return re.escape(value)
-    return re.escape(value[:_BEGINNING]) + r"[\w.~+/=-]*+"
+def _take_out(text: str, values: Sequence[str]) -> str:
+    for start in dict.fromkeys(value[:_BEGINNING] for value in values):
+        at = 0
+        while (at := text.find(start, at)) >= 0:
+            # Many tokens of one kind begin alike; it is the one that agrees longest.
+            same = [_agreement(value, text, at) if value.startswith(start) else 0 for value in values]
+            length = max(same)
+            mark = f"[redacted-{same.index(length) + 1}]"
+            text = text[:at] + mark + text[at + length :]
+            at += len(mark)
+    return text
 
 
-def _walk(value: Any, expression: re.Pattern[str]) -> Any:
+def _agreement(value: str, text: str, at: int) -> int:
+    """Return how many characters of `value` stand at this place of the text."""
+    return next((index for index, char in enumerate(value) if text[at + index : at + index + 1] != char), len(value))
+
+
+def _walk(value: Any, values: Sequence[str]) -> Any:
     """Walk a record; what holds no secret is returned as it is. Depth is that of the records, not of the target."""
     if type(value) is str:
-        return expression.sub("[redacted]", value)
+        return _take_out(value, values)
     if isinstance(value, Mapping):
-        pairs = {_walk(key, expression): _walk(item, expression) for key, item in value.items()}
+        pairs = {_walk(key, values): _walk(item, values) for key, item in value.items()}
         return value if pairs == value else pairs
     if isinstance(value, tuple):
-        items = tuple(_walk(item, expression) for item in value)
+        items = tuple(_walk(item, values) for item in value)
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     if is_dataclass(value) and not isinstance(value, type):
         changes = {}
         for field in fields(value):
             old = getattr(value, field.name)
-            new = _walk(old, expression)
+            new = _walk(old, values)
             if new is not old and new != old:
                 changes[field.name] = new
         return replace(value, **changes) if changes else value
