@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE.parent))
 from bench.measure import Group, machine  # noqa: E402 -- the folder above must be importable first
 
 # Each has `run() -> list[Group]`.
-BENCHMARKS = ("bench.scans", "bench.pickle_walk", "bench.remote")
+BENCHMARKS = ("bench.scans", "bench.pickle_walk", "bench.remote", "bench.resolving")
 
 
 def main() -> None:

@@ -66,6 +66,10 @@ class Finding:
     severity: Severity
     evidence: tuple[str, ...] = ()
     suppression: Suppression | None = None
+    component: str | None = None
+    """The ref of the component that has the fault, where it is not the file at `location` or the target."""
+    advisory: str | None = None
+    """The id of a published advisory (CVE, GHSA, PYSEC, MAL) where the finding repeats one."""
 
     @classmethod
     def of(
@@ -76,9 +80,19 @@ class Finding:
         *,
         severity: Severity | None = None,
         evidence: tuple[str, ...] = (),
+        component: str | None = None,
+        advisory: str | None = None,
     ) -> Finding:
         """Make a finding with the rule's own severity unless another is given."""
-        return cls(rule=rule, message=message, location=location, severity=severity or rule.severity, evidence=evidence)
+        return cls(
+            rule=rule,
+            message=message,
+            location=location,
+            severity=severity or rule.severity,
+            evidence=evidence,
+            component=component,
+            advisory=advisory,
+        )
 
     @property
     def sort_key(self) -> tuple[object, ...]:

@@ -27,6 +27,7 @@ from aibom.integrity.listed import compare_listed
 from aibom.inventory import Inventory, take_inventory
 from aibom.report import Report, ToolInfo
 from aibom.resolvers import resolve
+from aibom.resolvers.osv import Snapshot
 from aibom.resolvers.publish_check import PublishCheck, check_before_publishing
 from aibom.resolvers.redaction import redacted
 from aibom.settings import Settings
@@ -60,10 +61,12 @@ def scan(
     inspectors: Mapping[Format, Inspector] = INSPECTORS,
     open_related: Callable[[str], Source | None] = lambda _: None,
     cache: Store | None = None,
+    advisories: Snapshot | None = None,
 ) -> Report:
     """Scan a target. `created` stands in the report; `open_related` opens other models that the target names.
 
-    `cache` remembers what was read of unchanged files; it is not used with other inspectors than our own.
+    `cache` remembers what was read of unchanged files; it is not used with other inspectors than our own. `advisories`
+    knows the faults of libraries that the target pins; its date stands in the report's rule data as `osv`.
 
     Raises:
         TargetError: the target is empty or can't be listed.
@@ -88,7 +91,14 @@ def scan(
             unread.append(file)
     digested |= digest_files(source, unread, gathered.plan, settings, on_bytes)
     if memory and memory.contradicts(digested):
-        return scan(source, settings, created=created, on_progress=on_progress, open_related=open_related)
+        return scan(
+            source,
+            settings,
+            created=created,
+            on_progress=on_progress,
+            open_related=open_related,
+            advisories=advisories,
+        )
     if settings.tensor_digests:
         inspections = tuple(
             with_digests(item, digested[item.file.path]) if item.file.path in digested else item for item in inspections
@@ -102,7 +112,8 @@ def scan(
     root = root_digest(digests)
     verifications, integrity_findings = verify(source, inspections, digested, gathered, settings)
     facts = source.facts()
-    resolution = _versioned(resolve(source, inspections, open_related, settings, facts), root)
+    lookup = advisories.lookup if advisories else None
+    resolution = _versioned(resolve(source, inspections, open_related, settings, facts, advisories=lookup), root)
     assessment = assess(resolution, inspections, verifications, settings, facts)
     given_away = PublishCheck()
     if settings.publish_check:
@@ -134,7 +145,7 @@ def scan(
         determinations=assessment.determinations,
         checklist=assessment.checklist,
         findings=tuple(sorted(apply_ignores(findings, digests, settings), key=lambda finding: finding.sort_key)),
-        rule_data={**rule_data(), **assessment.rule_data},
+        rule_data={**rule_data(), **assessment.rule_data, **({"osv": advisories.date} if advisories else {})},
     )
     return redacted(report, given_away.secrets)
 

@@ -36,7 +36,17 @@ from aibom.inspectors import (
 )
 from aibom.integrity import listed
 from aibom.integrity import rules as integrity
-from aibom.resolvers import license_rules, lineage, model_card, publish_check, remote_code, repository, weight_checks
+from aibom.resolvers import (
+    advisories,
+    license_rules,
+    lineage,
+    model_card,
+    publish_check,
+    remote_code,
+    repository,
+    signals,
+    weight_checks,
+)
 
 BY_SUBJECT: Mapping[str, tuple[Rule, ...]] = {
     "code on load": (
@@ -67,7 +77,8 @@ BY_SUBJECT: Mapping[str, tuple[Rule, ...]] = {
     "containers": containers.RULES,
     "files": (*inventory.RULES, *listed.RULES, *lfs.RULES, *protocol.RULES),
     "integrity": integrity.RULES,
-    "documents": (*model_card.RULES, *repository.RULES, *weight_checks.RULES),
+    "documents": (*model_card.RULES, *repository.RULES, *weight_checks.RULES, *signals.RULES),
+    "libraries": advisories.RULES,
     "lineage and licences": (*lineage.RULES, *license_rules.RULES),
     "before publishing": publish_check.RULES,
     "decisions of the user": (*policy.RULES, *ignores.RULES),

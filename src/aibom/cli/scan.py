@@ -28,6 +28,7 @@ from aibom.findings import Finding, Severity
 from aibom.integrity.rules import SIGNATURE_REQUIRED
 from aibom.pipeline import scan
 from aibom.report import Report
+from aibom.resolvers.osv import opened_snapshot
 from aibom.sources.targets import open_related, open_source
 
 EXIT_FOUND = 1
@@ -109,7 +110,7 @@ def scan_with(target: str, choices: Choices, created: dt.datetime, *, quiet: boo
     """Open a target, scan it as the choices say, and close it."""
     source = open_source(target, offline=choices.settings.offline)
     try:
-        with progress(quiet=quiet) as on_progress, opened_cache(asked=cached) as cache:
+        with progress(quiet=quiet) as on_progress, opened_cache(asked=cached) as cache, opened_snapshot() as advisories:
             online = choices.lineage == "online" or (choices.lineage == "auto" and source.facts().kind == "hub")
             return scan(
                 source,
@@ -118,6 +119,7 @@ def scan_with(target: str, choices: Choices, created: dt.datetime, *, quiet: boo
                 on_progress=on_progress,
                 open_related=open_related if online and not choices.settings.offline else _closed,
                 cache=cache,
+                advisories=advisories,
             )
     finally:
         source.close()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from urllib.parse import quote
 
 from aibom.emitters.cdx_layout import Layout
-from aibom.emitters.cdx_text import Json, link, passage, properties, without_empty
+from aibom.emitters.cdx_text import Json, Named, link, passage, properties, without_empty
 from aibom.emitters.inert import one_line
 from aibom.findings import Finding, Severity, Suppression
 
+ADVISORY = re.compile(r"[A-Z]{2,10}-[A-Za-z0-9.:-]{1,60}")
+"""The id of an advisory in any database: CVE, GHSA, PYSEC, MAL and others."""
 MAX_PLACES = 100  # places spelled out in one vulnerability; `affects` names every file
 
 
-_Words = tuple[str, str, Severity, Suppression | None, tuple[str, ...]]
+_Words = tuple[str, str, Severity, Suppression | None, tuple[str, ...], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +33,22 @@ def group(findings: Iterable[Finding]) -> tuple[Group, ...]:
     """Put together what one rule says in the same words, worst first."""
     groups: dict[_Words, list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: finding.sort_key):
-        key = (finding.rule.id, finding.message, finding.severity, finding.suppression, finding.evidence)
+        key = (
+            finding.rule.id,
+            finding.message,
+            finding.severity,
+            finding.suppression,
+            finding.evidence,
+            finding.component,
+        )
         groups.setdefault(key, []).append(finding)
     taken: dict[str, int] = {}
     out: list[Group] = []
     for key, members in groups.items():
         first = members[0]
         # From what the finding says and not from its number, so that a reference to it outlives other findings.
-        mark = sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        words = key if first.component else key[:-1]
+        mark = sha256(repr(words).encode("utf-8", "surrogatepass")).hexdigest()[:12]
         ref = f"finding:{one_line(first.rule.id)}:{mark}"
         taken[ref] = taken.get(ref, 0) + 1
         out.append(Group(bom_ref=ref if taken[ref] == 1 else f"{ref}#{taken[ref]}", findings=tuple(members)))
@@ -55,11 +67,9 @@ def _vulnerability(entry: Group, layout: Layout) -> Json:
     return without_empty(
         {
             "bom-ref": entry.bom_ref,
-            "id": rule.id,
-            "source": {"name": "aibom"},
-            "references": [
-                {"id": one_line(r), "source": {"name": r.split("-", 1)[0]}} for r in rule.references if link(r) is None
-            ],
+            "id": one_line(finding.advisory) if finding.advisory else rule.id,
+            "source": _source(finding.advisory) if finding.advisory else {"name": "aibom"},
+            "references": _references(finding),
             "ratings": [{"source": {"name": "aibom"}, "severity": finding.severity.value, "method": "other"}],
             "cwes": sorted(set(rule.cwes)),
             "description": passage(rule.summary),
@@ -68,13 +78,35 @@ def _vulnerability(entry: Group, layout: Layout) -> Json:
             "advisories": [{"url": url} for r in rule.references if (url := link(r))],
             "analysis": _analysis(finding),
             "affects": [{"ref": ref} for ref in affected],
-            "properties": properties([("aibom:finding:message", one_line(finding.message))]),
+            "properties": properties(_properties(finding)),
         }
     )
 
 
+def _properties(finding: Finding) -> list[Named]:
+    named = [("aibom:finding:message", one_line(finding.message))]
+    if finding.advisory:
+        named.append(("aibom:finding:rule", finding.rule.id))
+    return named
+
+
+def _source(advisory: str) -> Json:
+    """Return where an advisory was read: tools tell by the id whether they know it."""
+    return {"name": "OSV", "url": f"https://osv.dev/vulnerability/{quote(advisory, safe='')}"}
+
+
+def _references(finding: Finding) -> list[Json]:
+    named = [*(r for r in finding.rule.references if link(r) is None)]
+    if finding.advisory:
+        # The other names of the same fault stand first among what the finding rests on.
+        named += [word for word in finding.evidence if ADVISORY.fullmatch(word) and word != finding.advisory]
+    return [{"id": one_line(r), "source": {"name": r.split("-", 1)[0]}} for r in named]
+
+
 def _affected(finding: Finding, layout: Layout) -> str:
     root = layout.refs[layout.root.ref]
+    if finding.component is not None and finding.component in layout.refs:
+        return layout.refs[finding.component]
     return root if finding.location is None else layout.file_refs.get(finding.location.path, root)
 
 

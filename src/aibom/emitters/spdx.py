@@ -14,7 +14,7 @@ from spdx_python_model import v3_0_1 as spdx
 from aibom.components import Component, ComponentKind, LicenseClaim, RelationKind
 from aibom.emitters.cdx_declarations import sentence
 from aibom.emitters.cdx_files import listed
-from aibom.emitters.cdx_findings import Group, group
+from aibom.emitters.cdx_findings import ADVISORY, Group, group
 from aibom.emitters.cdx_layout import Layout, lay_out
 from aibom.emitters.cdx_properties import of_component
 from aibom.emitters.cdx_text import link, origin, passage
@@ -25,6 +25,7 @@ from aibom.emitters.report_json import to_json
 from aibom.emitters.spdx_values import comment, download, expression, hash_value, model, moment, references, utc
 from aibom.errors import OutputError
 from aibom.files import RepoFile, Role
+from aibom.findings import Finding
 from aibom.report import Report
 
 DOCUMENTS = "https://spdx.org/spdxdocs"
@@ -98,7 +99,7 @@ class _Writer:
         self._relations(packages)
         root = packages[layout.root.ref]
         for entry in group(report.findings):
-            self._finding(entry, files, root)
+            self._finding(entry, files, packages, root)
         for number, determination in enumerate(report.determinations):
             subject = packages.get(determination.subject, root)
             self._annotate(f"determination:{number}", subject, sentence(determination))
@@ -264,17 +265,21 @@ class _Writer:
 
     # --- findings -----------------------------------------------------------------------------------------------------
 
-    def _finding(self, entry: Group, files: dict[str, Any], root: Any) -> None:
+    def _finding(self, entry: Group, files: dict[str, Any], packages: dict[str, Any], root: Any) -> None:
         finding = entry.findings[0]
         vulnerability = self._add(
             spdx.security_Vulnerability,
             entry.bom_ref,
-            name=finding.rule.id,
+            name=one_line(finding.advisory) if finding.advisory else finding.rule.id,
+            externalIdentifier=_identifiers(finding),
             summary=f"{finding.severity.value}: {one_line(finding.message)}",
             description="\n".join([passage(finding.rule.summary), *_places(entry), f"Help: {finding.rule.help}"]),
         )
-        paths = (f.location.path if f.location else "" for f in entry.findings)
-        targets = list({_key(found): found for found in (files.get(path, root) for path in paths)}.values())
+        if finding.component in packages:
+            targets = [packages[finding.component]]
+        else:
+            paths = (f.location.path if f.location else "" for f in entry.findings)
+            targets = list({_key(found): found for found in (files.get(path, root) for path in paths)}.values())
         values = {"from_": vulnerability, "to": targets}
         if finding.suppression is None:
             self._add(
@@ -305,6 +310,21 @@ class _Writer:
 
 def _key(element: Any) -> str:
     return str(element._id)  # noqa: SLF001 -- the binding's own name
+
+
+def _identifiers(finding: Finding) -> list[Any]:
+    """Return the published names of the fault, where the finding repeats an advisory."""
+    if finding.advisory is None:
+        return []
+    kinds = spdx.ExternalIdentifierType
+    return [
+        spdx.ExternalIdentifier(
+            externalIdentifierType=kinds.cve if name.startswith("CVE-") else kinds.securityOther,
+            identifier=one_line(name),
+        )
+        for name in dict.fromkeys((finding.advisory, *finding.evidence))
+        if ADVISORY.fullmatch(name)
+    ]
 
 
 def _places(entry: Group) -> Iterator[str]:

@@ -19,6 +19,7 @@ from aibom.fleet.records import Order, Outcome, Status, Task
 from aibom.overview import overview
 from aibom.pipeline import scan
 from aibom.report import Report
+from aibom.resolvers.osv import opened_snapshot
 from aibom.sources.targets import open_related, open_source
 
 
@@ -65,12 +66,13 @@ def _scan(target: str, order: Order) -> Report:
     source = open_source(target, offline=order.settings.offline)
     try:
         online = order.lineage == "online" or (order.lineage == "auto" and source.facts().kind == "hub")
-        with Store() if order.cache else contextlib.nullcontext() as cache:
+        with Store() if order.cache else contextlib.nullcontext() as cache, opened_snapshot() as advisories:
             return scan(
                 source,
                 order.settings,
                 created=order.created,
                 cache=cache,
+                advisories=advisories,
                 open_related=open_related if online and not order.settings.offline else lambda _: None,
             )
     finally:

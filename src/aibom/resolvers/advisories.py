@@ -11,7 +11,7 @@ from aibom.components import Inspection
 from aibom.data.tables import load_rows
 from aibom.files import Format, Location
 from aibom.findings import Finding, Rule, Severity
-from aibom.resolvers.dependencies import Dependency
+from aibom.resolvers.dependencies import Dependency, ref_of
 from aibom.resolvers.documents import mapping
 from aibom.resolvers.osv import Advisory
 from aibom.resolvers.remote_code import kernel_repositories
@@ -127,7 +127,15 @@ def _known(item: Dependency, lookup: Lookup, said: set[str]) -> Iterator[Finding
         name = next((word for word in ids if word.startswith("CVE-")), advisory.id)
         mended = f"; mended in {', '.join(advisory.fixed)}" if advisory.fixed else ""
         message = f"{name}: {item.name} {item.version}: {advisory.summary}{mended}"
-        yield Finding.of(KNOWN_VULNERABILITY, message, place, severity=advisory.severity, evidence=ids)
+        yield Finding.of(
+            KNOWN_VULNERABILITY,
+            message,
+            place,
+            severity=advisory.severity,
+            evidence=ids,
+            component=ref_of(item),
+            advisory=name,
+        )
 
 
 def _loader_findings(repository: Repository, dependencies: Sequence[Dependency]) -> Iterator[Finding]:
@@ -146,11 +154,24 @@ def _loader_findings(repository: Repository, dependencies: Sequence[Dependency])
                 if _in(item.version or "", fault.affected):
                     message = f"{fault.id}: {fault.summary}; {fault.package} is pinned to {item.version}"
                     yield Finding.of(
-                        LOADER_ADVISORY, message, Location(path=path), severity=fault.severity, evidence=evidence
+                        LOADER_ADVISORY,
+                        message,
+                        Location(path=path),
+                        severity=fault.severity,
+                        evidence=evidence,
+                        component=ref_of(item),
+                        advisory=fault.id,
                     )
         elif fault.feature in _RARE:
             message = f"{fault.id}: {fault.summary} in {fault.package} {fault.affected}"
-            yield Finding.of(LOADER_ADVISORY, message, Location(path=path), severity=Severity.INFO, evidence=evidence)
+            yield Finding.of(
+                LOADER_ADVISORY,
+                message,
+                Location(path=path),
+                severity=Severity.INFO,
+                evidence=evidence,
+                advisory=fault.id,
+            )
 
 
 def _in(version: str, affected: str) -> bool:

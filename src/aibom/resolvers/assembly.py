@@ -22,7 +22,7 @@ from aibom.report import SourceFacts
 from aibom.resolvers import hub_names
 from aibom.resolvers.ancestry import Ancestry, dataset_claims, resolved, with_owner
 from aibom.resolvers.datasets import Dataset, resolve_datasets
-from aibom.resolvers.dependencies import Dependency, purl_of
+from aibom.resolvers.dependencies import Dependency, purl_of, ref_of
 from aibom.resolvers.hub_names import ModelName
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.license_claims import collect_terms
@@ -144,7 +144,7 @@ class Assembly:
     def dependencies(self, root: str, items: Iterable[Dependency]) -> None:
         """Add libraries and images that the target asks for."""
         for item in items:
-            ref = f"{item.ecosystem}:{item.name}" + (f"@{item.version}" if item.version else "")
+            ref = ref_of(item)
             properties: dict[str, Scalar] = {}
             if item.range:
                 properties["aibom:dependency:range"] = item.range

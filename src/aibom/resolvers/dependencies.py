@@ -143,6 +143,12 @@ def _imports(repository: Repository) -> Iterator[Requirement]:
                 )
 
 
+def ref_of(dependency: Dependency) -> str:
+    """Return the ref under which the library stands among a target's components."""
+    version = f"@{dependency.version}" if dependency.version else ""
+    return f"{dependency.ecosystem}:{dependency.name}{version}"
+
+
 def purl_of(dependency: Dependency) -> str:
     """Return the package URL, with the version where it is pinned."""
     from packageurl import PackageURL  # noqa: PLC0415 -- start-up time

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +21,7 @@ from aibom.limits import Limits
 from aibom.resolvers.documents import mapping, parse_json, texts
 
 FORMAT = "1"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MAX_ENTRIES = 2_000_000
 _MAX_BYTES = 4 * 1024 * 1024
 _ECOSYSTEMS: Mapping[str, str] = {"PyPI": "pypi"}  # OSV's name, purl type
@@ -44,37 +49,71 @@ class Advisory:
     fixed: tuple[str, ...]
 
 
+def default_snapshot() -> Path:
+    """Return where the user's snapshot is: in XDG_DATA_HOME, else in `~/.local/share`."""
+    # The specification of the XDG base directories: a relative path there is to be ignored.
+    base = os.environ.get("XDG_DATA_HOME", "")
+    folder = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"  # noqa: PTH117 -- as XDG has it
+    return folder / "aibom" / "osv.sqlite"
+
+
+@contextmanager
+def opened_snapshot() -> Iterator[Snapshot | None]:
+    """Yield the user's snapshot, None where there is none.
+
+    Raises:
+        DataError: it is there and can't be read: to go on without it would look like a target without advisories.
+    """
+    path = default_snapshot()
+    if not path.exists():
+        yield None
+        return
+    with Snapshot(path) as snapshot:
+        yield snapshot
+
+
 def build_snapshot(archive: Path, target: Path) -> int:
     """Write a snapshot from OSV's zip for an ecosystem; return how many entries it holds.
 
-    Withdrawn advisories are left out. The snapshot's date is that of its newest advisory.
+    Withdrawn advisories are left out. The snapshot's date is that of its newest advisory. The target is replaced as a
+    whole, or left as it was.
 
     Raises:
         DataError: the archive can't be read, or holds no advisory.
     """
-    target.unlink(missing_ok=True)
     newest, count = "", 0
+    beside: Path | None = None
     try:
-        with zipfile.ZipFile(archive) as source, closing(sqlite3.connect(target)) as database, database:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(descriptor)
+        beside = Path(name)
+        with zipfile.ZipFile(archive) as source, closing(sqlite3.connect(beside)) as database, database:
             database.executescript(_TABLES)
             for document in _documents(source):
-                newest = max(newest, str(document.get("modified", ""))[:10])
+                if day := _DAY.match(str(document.get("modified", ""))):
+                    newest = max(newest, day[0])
                 for row in _rows(document):
                     database.execute("insert into advisory values (?, ?, ?, ?, ?, ?, ?, ?)", row)
                     count += 1
             database.execute("create index by_name on advisory (ecosystem, name)")
             about = {"format": FORMAT, "date": newest, "advisories": str(count)}
             database.executemany("insert into about values (?, ?)", about.items())
-    except (OSError, zipfile.BadZipFile, sqlite3.Error) as error:
+        if not count:
+            raise DataError(f"{archive.name} holds no advisory", hint="give the all.zip of an ecosystem from OSV")
+        beside.chmod(0o644)
+        beside.replace(target)
+    # The last three are what `zipfile` raises for a member whose data or kind of compression it can't read.
+    except (OSError, zipfile.BadZipFile, sqlite3.Error, zlib.error, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{archive.name}: {error}") from error
-    if not count:
-        target.unlink(missing_ok=True)
-        raise DataError(f"{archive.name} holds no advisory", hint="give the all.zip of an ecosystem from OSV")
+    finally:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
     return count
 
 
 class Snapshot:
-    """An opened snapshot; `date` is that of its newest advisory."""
+    """An opened snapshot; `date` is that of its newest advisory, `advisories` the number of its entries."""
 
     def __init__(self, path: Path) -> None:
         """Open a snapshot read-only.
@@ -91,6 +130,7 @@ class Snapshot:
             self._database.close()
             raise DataError(f"{path.name} is a snapshot of another format", hint="build it again: aibom data update")
         self.date = about.get("date", "")
+        self.advisories = int(about.get("advisories", "0"))
 
     def __enter__(self) -> Self:
         return self
