@@ -58,6 +58,7 @@ package: $(STAMP)  ## build the wheel and run it in an environment of its own
 
 docs: $(STAMP)  ## generate the parts of docs/ that come from the code, and check the rest against it
 	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python tools/scorecard.py
 	$(BIN)/pytest -q tests/test_docs.py
 
 site: $(STAMP)  ## build the documentation as a web site into site/; a broken link is an error
