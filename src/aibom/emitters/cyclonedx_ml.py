@@ -41,6 +41,7 @@ def dataset(component: Component) -> list[Json]:
     """Return the `data` of a data set's component."""
     url = next((url for text in component.urls.values() if (url := link(text))), None)
     full_name = f"{component.group}/{component.name}" if component.group else component.name
+    hint = component.properties.get("aibom:dataset:sensitive")
     return [
         without_empty(
             {
@@ -48,6 +49,7 @@ def dataset(component: Component) -> list[Json]:
                 "name": passage(full_name),
                 "description": passage(component.description or ""),
                 "contents": {"url": url} if url else None,
+                "sensitiveData": [passage(str(hint))] if hint else None,
             }
         )
     ]

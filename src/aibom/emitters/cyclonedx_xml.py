@@ -148,7 +148,15 @@ _MODEL_CARD = _Shape(
         "properties": _PROPERTIES,
     }
 )
-_DATA = _Shape(parts={"type": _TEXT, "name": _TEXT, "contents": _Shape(parts={"url": _TEXT}), "description": _TEXT})
+_DATA = _Shape(
+    parts={
+        "type": _TEXT,
+        "name": _TEXT,
+        "contents": _Shape(parts={"url": _TEXT}),
+        "sensitiveData": _Repeated(_TEXT),
+        "description": _TEXT,
+    }
+)
 _COMPONENT_PARTS: dict[str, _Part] = {
     "supplier": _ENTITY,
     "manufacturer": _ENTITY,

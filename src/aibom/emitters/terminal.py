@@ -144,7 +144,11 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
     models += [
         item for item in resolution.components if item.seen and item.kind is ComponentKind.MODEL and item != root
     ]
-    yield "MODEL", [_model_line(model) for model in models[:5]] or [root.name]
+    data = [item for item in resolution.components if item.seen and item.kind is ComponentKind.DATASET]
+    if models or not data:
+        yield "MODEL", [_model_line(model) for model in models[:5]] or [root.name]
+    if data:
+        yield "DATA", [_data_line(item) for item in data[:5]]
     bases = [
         edge for edge in resolution.relations if edge.kind is RelationKind.DERIVED_FROM and edge.source == root.ref
     ]
@@ -156,6 +160,15 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
             yield label, lines
     yield "SIGNATURE", [_signature_line(report)]
     yield "FILES", [_files_line(report)]
+
+
+def _data_line(data: Component) -> str:
+    claims = dict.fromkeys(claim.expression or claim.raw for claim in data.licenses)
+    size = data.properties.get("aibom:dataset:size-category") or data.properties.get("aibom:dataset:examples")
+    parts = [data.name, *(f"{size} examples" for size in (size,) if size), ", ".join(claims) or "no license stated"]
+    if "aibom:dataset:sensitive" in data.properties:
+        parts.append("its card speaks of people or sensitive matters")
+    return one_line(" · ".join(parts))
 
 
 def _is_seen_model(component: Component) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from aibom.components import Inspection, Relation, RelationKind, Resolution
+from aibom.components import ComponentKind, Inspection, Relation, RelationKind, Resolution
+from aibom.files import Role
 from aibom.findings import Finding, Severity
 from aibom.report import SourceFacts
 from aibom.resolvers import advisories as advisory_rules
@@ -15,6 +16,7 @@ from aibom.resolvers.ancestry import Ancestry
 from aibom.resolvers.assembly import ROOT, Assembly, application
 from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
+from aibom.resolvers.local_datasets import LocalDataset, component_of, find_datasets
 from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
 from aibom.resolvers.remote_code import resolve_remote_code
 from aibom.resolvers.repository import Repository, join, name_of
@@ -54,14 +56,22 @@ def resolve(
     assembly = Assembly(files, Ancestry(open_related, settings.limits), source_facts, settings.profile)
     subject = identify(source.target, source_facts, settings.identity)
     layouts = find_models(files)
+    datasets = find_datasets(files)
     root_card = read_card(files)
-    if len(layouts) == 1:
+    if root_card.card and any(item.marker == root_card.card.path for item in datasets):
+        root_card = CardReading(card=None)  # that card speaks of data
+    if datasets and len(layouts) == 1 and _is_nothing(layouts[0]) and not datasets[0].folder:
+        root = _dataset(assembly, files, datasets, subject)
+    elif len(layouts) == 1:
         layout = layouts[0]
         reading = _card_of(files, layout, root_card)
         root = assembly.model(layout, subject, ROOT, reading).ref
+        _contain(assembly, files, root, datasets, layouts)
     else:
         root = _siblings(assembly, files, layouts, subject, root_card)
-    if root_card.card is None and not any(component.card for component in assembly.components.values()):
+        _contain(assembly, files, root, datasets, layouts)
+    about_model = assembly.components[root].kind is not ComponentKind.DATASET
+    if about_model and not any(component.card for component in assembly.components.values()):
         severity = Severity.INFO if source_facts.kind == "file" else None
         assembly.findings.append(Finding.of(CARD_MISSING, "there is no README.md", severity=severity))
     assembly.findings.extend(resolve_remote_code(files))
@@ -71,6 +81,56 @@ def resolve(
     assembly.findings.extend(dependencies.findings)
     assembly.findings.extend(resolve_advisories(files, dependencies.items, advisories))
     return assembly.resolution(root)
+
+
+def _is_nothing(layout: Layout) -> bool:
+    """Say whether this is what stands for a target in which no model was found."""
+    return layout.marker.library is None and not layout.files and not layout.parts
+
+
+def _dataset(assembly: Assembly, files: Repository, datasets: tuple[LocalDataset, ...], subject: Subject) -> str:
+    """Add a target that is a dataset: everything in it belongs to it, but for datasets with cards of their own."""
+    first, *others = datasets
+    taken = {path for item in others for path in item.paths}
+    rest = tuple(path for path in files.paths() if path not in taken)
+    whole = component_of(first, paths=rest, subject=subject)
+    assembly.components[whole.ref] = whole
+    assembly.findings.extend(first.findings)
+    _contain(assembly, files, whole.ref, tuple(others), ())
+    return whole.ref
+
+
+def _inside(folder: str, outer: str) -> bool:
+    return folder != outer and (not outer or folder.startswith(f"{outer}/"))
+
+
+def _contain(
+    assembly: Assembly,
+    files: Repository,
+    root: str,
+    datasets: tuple[LocalDataset, ...],
+    layouts: tuple[Layout, ...],
+) -> None:
+    """Add the datasets that lie in the target; whether the model was trained on them nobody said by that."""
+    if not datasets:
+        return
+    models = {layout.folder for layout in layouts}
+    held = {path for component in assembly.components.values() for path in component.paths if component.ref != root}
+    moved: set[str] = set()
+    for item in datasets:
+        inner = {path for folder in models if _inside(folder, item.folder) for path in files.below(folder)}
+        paths = tuple(path for path in item.paths if path not in held and path not in inner)
+        if item.folder in models:
+            # In one folder with a model only the data and its card are certainly the dataset's.
+            data = {i.file.path for i in files.inspections if i.file.role is Role.DATA}
+            paths = tuple(path for path in paths if path in data or path == item.marker)
+        component = component_of(item, paths=paths)
+        assembly.components[component.ref] = component
+        assembly.findings.extend(item.findings)
+        assembly.relate(Relation(source=root, target=component.ref, kind=RelationKind.CONTAINS, evidence=item.evidence))
+        moved.update(paths)
+    whole = assembly.components[root]
+    assembly.components[root] = replace(whole, paths=tuple(path for path in whole.paths if path not in moved))
 
 
 def _card_of(files: Repository, layout: Layout, root_card: CardReading) -> CardReading:

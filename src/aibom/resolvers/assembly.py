@@ -30,7 +30,7 @@ from aibom.resolvers.license_flow import Edge, Node
 from aibom.resolvers.license_names import rows_of
 from aibom.resolvers.licenses import Licensed, resolve_licenses
 from aibom.resolvers.lineage import Base, resolve_lineage
-from aibom.resolvers.model_card import CardReading
+from aibom.resolvers.model_card import CardReading, description_of
 from aibom.resolvers.model_facts import model_facts, sets_of
 from aibom.resolvers.repository import Repository, name_of, stated
 from aibom.resolvers.signals import card_signals, support_signals
@@ -91,7 +91,7 @@ class Assembly:
             group=subject.group,
             version=subject.version,
             purl=subject.purl,
-            description=_description(card),
+            description=description_of(card),
             licenses=licensing.claims,
             paths=self._paths(layout, whole=whole),
             card=card,
@@ -271,16 +271,6 @@ def _code_edges(claims: Sequence[LicenseClaim]) -> Iterable[Edge]:
     rows = {row.key: row for claim in claims if claim.scope is Scope.CODE for row in rows_of(claim)}
     if rows:
         yield Edge(parent=Node(name="code of the repository", licenses=tuple(rows.values())), operation="embeds")
-
-
-def _description(card: ModelCard | None) -> str | None:
-    """The first prose of the card, without markup that a reader would see as noise."""
-    for section in card.sections[:5] if card else ():
-        for paragraph in section.text.split("\n\n"):
-            text = " ".join(paragraph.split())
-            if len(text) > 20 and not text.startswith(("<", "!", "|", "#", "[", "-", "*", "`", ">", "=")):
-                return text[:500]
-    return None
 
 
 def _urls(subject: Subject, card: ModelCard | None, facts: SourceFacts | None) -> dict[str, str]:

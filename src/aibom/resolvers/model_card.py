@@ -88,6 +88,16 @@ def read_card(repository: Repository, folder: str = "") -> CardReading:
     return CardReading(card=_card(repository, folder, text, front, document), findings=tuple(findings))
 
 
+def description_of(card: ModelCard | None) -> str | None:
+    """Return the first prose of a card, without markup that a reader would see as noise."""
+    for section in card.sections[:5] if card else ():
+        for paragraph in section.text.split("\n\n"):
+            text = " ".join(paragraph.split())
+            if len(text) > 20 and not text.startswith(("<", "!", "|", "#", "[", "-", "*", "`", ">", "=")):
+                return text[:500]
+    return None
+
+
 def _card(
     repository: Repository, folder: str, text: Text, front: FrontMatter | None, document: YamlDocument | None
 ) -> ModelCard:
