@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-_HEADLINES = ("start-up and one small file", "4 GiB safetensors and 2 GiB torch zip")
+_HEADLINES = ("start-up and one small file", "4 GiB safetensors and 2 GiB torch zip", "remote")
 
 
 def demo() -> str:

@@ -87,12 +87,10 @@ def render(card: Scorecard) -> str:
     for kind, count in card.cases.items():
         lost = len(card.missed.get(kind, ()))
         lines.append(f"| {kind} | {count} | {count - lost} | {lost} |")
-    for title, names in (
-        ("Missed", [n for names in card.missed.values() for n in names]),
-        ("False alarms", card.alarms),
-    ):
-        if names:
-            lines += ["", f"## {title}", "", *(f"- {name}" for name in names)]
+    lost_names = [name for here in card.missed.values() for name in here]
+    for title, listed in (("Missed", lost_names), ("False alarms", card.alarms)):
+        if listed:
+            lines += ["", f"## {title}", "", *(f"- {name}" for name in listed)]
     lines += ["", "## Techniques", ""]
     for kind, cases in HOSTILE.items():
         lines += [f"### {kind}", "", "| case | technique | reference |", "|---|---|---|"]
