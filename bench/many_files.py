@@ -69,7 +69,9 @@ def run() -> list[Group]:
     write_files(REPO, FILES)
     many = Group(f"{FILES:,} small files")
     loop = process([sys.executable, "-c", LOOP, str(REPO)], rounds=3).seconds
-    many.add("list and digest", "bare loop of os.walk and SHA-256 (the limit)", loop, note=f"{FILES / loop:,.0f} files/s")
+    many.add(
+        "list and digest", "bare loop of os.walk and SHA-256 (the limit)", loop, note=f"{FILES / loop:,.0f} files/s"
+    )
     pairs = sorted((in_process(REPO) for _ in range(3)), key=sum)
     listed, digested = pairs[1]
     total = listed + digested
