@@ -263,3 +263,18 @@ def test_files_of_any_content_are_survived(files: dict[str, object]) -> None:
         for path, value in files.items()
     }
     consistent(resolution(texts, [weights("model.safetensors", {"a": (2,)})]))
+
+
+@pytest.mark.parametrize("kind", ["file", "web"])
+def test_one_file_alone_misses_nothing(kind: str) -> None:
+    """Beside one file nobody puts a card or a license: that they are not there is only noted."""
+    found = resolution({}, [weights("model.onnx", {"a": [2]})], facts=SourceFacts(kind=kind))
+    assert [("card-missing", "info"), ("license-undetermined", "info")] == said(found.findings)
+    stated = resolution(
+        {}, [weights("model.onnx", {"a": [2]}, metadata={"license": "mit"})], facts=SourceFacts(kind=kind)
+    )
+    assert [("card-missing", "info"), ("license-missing-text", "info")] == said(stated.findings)
+    vague = resolution(
+        {}, [weights("model.onnx", {"a": [2]}, metadata={"license": "other"})], facts=SourceFacts(kind=kind)
+    )
+    assert ("license-undetermined", "medium") in said(vague.findings)

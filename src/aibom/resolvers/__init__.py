@@ -13,7 +13,7 @@ from aibom.resolvers import advisories as advisory_rules
 from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, signals, weight_checks
 from aibom.resolvers.advisories import Lookup, resolve_advisories
 from aibom.resolvers.ancestry import Ancestry
-from aibom.resolvers.assembly import ROOT, Assembly, application
+from aibom.resolvers.assembly import LONE_FILES, ROOT, Assembly, application
 from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
 from aibom.resolvers.local_datasets import LocalDataset, component_of, find_datasets
@@ -72,7 +72,7 @@ def resolve(
         _contain(assembly, files, root, datasets, layouts)
     about_model = assembly.components[root].kind is not ComponentKind.DATASET
     if about_model and not any(component.card for component in assembly.components.values()):
-        severity = Severity.INFO if source_facts.kind == "file" else None
+        severity = Severity.INFO if source_facts.kind in LONE_FILES else None
         assembly.findings.append(Finding.of(CARD_MISSING, "there is no README.md", severity=severity))
     assembly.findings.extend(resolve_remote_code(files))
     assembly.findings.extend(near_misses(subject.id))

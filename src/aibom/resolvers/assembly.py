@@ -39,6 +39,8 @@ from aibom.resolvers.weight_checks import check_weights
 from aibom.settings import Profile
 
 ROOT = "model"
+LONE_FILES = frozenset({"file", "web"})
+"""Kinds of sources that give one file: what usually stands beside it is not missing."""
 
 
 class Assembly:
@@ -80,6 +82,7 @@ class Assembly:
                 parents=parents,
                 card=card,
                 facts=facts,
+                lone_file=self._facts.kind in LONE_FILES,
             ),
             self._profile,
         )

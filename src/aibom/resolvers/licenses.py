@@ -37,6 +37,8 @@ class Licensed:
     """Its bases, the data it was trained on, code that comes with it."""
     card: ModelCard | None
     facts: ModelFacts
+    lone_file: bool = False
+    """True where the target is one file, beside which nobody puts a license."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +58,9 @@ def resolve_licenses(model: Licensed, profile: Profile) -> Licensing:
     place = _place(terms, model.card)
     findings = [
         *_disagreements(terms, place),
-        *_undetermined(name, own, terms, place),
+        *_undetermined(model, own, place),
         *_chain_findings(outcome, place),
-        *_missing_text(terms, own, place),
+        *_missing_text(model, own, place),
         *_missing_duties(model, outcome, place),
         *judge_use(outcome, model.facts, profile, place, shut=terms.territories),
     ]
@@ -145,7 +147,8 @@ def _said(claim: LicenseClaim) -> str:
     return f"{where} says {claim.expression}"
 
 
-def _undetermined(name: str, own: Sequence[License], terms: Terms, place: Location | None) -> Iterator[Finding]:
+def _undetermined(model: Licensed, own: Sequence[License], place: Location | None) -> Iterator[Finding]:
+    name, terms = model.name, model.terms
     if own or any(claim.expression for claim in terms.claims if claim.scope is Scope.WEIGHTS):
         return
     stated = next((claim for claim in terms.claims if claim.basis == "declared"), None)
@@ -161,7 +164,8 @@ def _undetermined(name: str, own: Sequence[License], terms: Terms, place: Locati
         message = f"{stated.raw[:80]!r} names no one license"
         if several:
             message += f": it may be {' or '.join(row.name for row in several)}"
-    yield Finding.of(LICENSE_UNDETERMINED, message, place, evidence=evidence)
+    severity = Severity.INFO if stated is None and model.lone_file else None
+    yield Finding.of(LICENSE_UNDETERMINED, message, place, severity=severity, evidence=evidence)
 
 
 def _chain_findings(outcome: Outcome, place: Location | None) -> Iterator[Finding]:
@@ -174,13 +178,15 @@ def _chain_findings(outcome: Outcome, place: Location | None) -> Iterator[Findin
         yield Finding.of(rule, issue.message, place, severity=severity, evidence=evidence[:12])
 
 
-def _missing_text(terms: Terms, own: Sequence[License], place: Location | None) -> Iterator[Finding]:
+def _missing_text(model: Licensed, own: Sequence[License], place: Location | None) -> Iterator[Finding]:
+    terms = model.terms
     if terms.files or terms.unread or not own:
         return
     asking = [row for row in own if row.attribution != "none"]
     if asking:
         message = f"{' and '.join(row.name for row in asking)} is declared, its text is not in the repository"
-        yield Finding.of(LICENSE_MISSING_TEXT, message, place)
+        severity = Severity.INFO if model.lone_file else None
+        yield Finding.of(LICENSE_MISSING_TEXT, message, place, severity=severity)
 
 
 def _missing_duties(model: Licensed, outcome: Outcome, place: Location | None) -> Iterator[Finding]:
