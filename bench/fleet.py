@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.measure import AIBOM, ROOT, Group, process  # noqa: E402
+from bench.measure import AIBOM, ROOT, Group, process
 
 MIRROR = ROOT / "build" / "bench" / "mirror"
 OUT = ROOT / "build" / "bench" / "fleet"
@@ -58,11 +58,12 @@ def run() -> list[Group]:
                        "--fail-on", "never"]  # fmt: skip
             measured = process(command, rounds=1)
             base = base or measured.seconds
-            rate = REPOSITORIES / measured.seconds
-            group.add("scan, write BOMs and index", f"{jobs} worker{'s' * (jobs > 1)}", measured.seconds, base=base,
-                      peak=measured.peak_mib,
-                      note=f"{rate:.1f} repositories/s, {size / measured.seconds / 1e9:.2f} GB/s, "
-                           f"{base / measured.seconds:.2f} × one worker, {_written() / REPOSITORIES:,.0f} bytes written each")  # fmt: skip
+            rate, speed = REPOSITORIES / measured.seconds, size / measured.seconds / 1e9
+            each, gain = _written() / REPOSITORIES, base / measured.seconds
+            note = f"{rate:.1f} repositories/s, {speed:.2f} GB/s, {gain:.2f} × one worker, {each:,.0f} bytes each"
+            subject = f"{jobs} worker{'s' * (jobs > 1)}"
+            peak = measured.peak_mib
+            group.add("scan, write BOMs and index", subject, measured.seconds, base=base, peak=peak, note=note)
         started = time.perf_counter()
         process(command, rounds=1)
         group.add("nothing left to do", "2 workers, run again", time.perf_counter() - started, base=base)

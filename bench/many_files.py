@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.measure import AIBOM, ROOT, Group, process  # noqa: E402
+from bench.measure import AIBOM, ROOT, Group, process
 
 REPO = ROOT / "build" / "bench" / "many"
 BIG = ROOT / "build" / "bench" / "sparse"

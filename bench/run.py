@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from bench.measure import Group, machine  # noqa: E402 -- the folder above must be importable first
+from bench.measure import Group, machine
 
 # Each has `run() -> list[Group]`.
 BENCHMARKS = ("bench.scans", "bench.pickle_walk", "bench.remote", "bench.resolving")

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("inspectors",),
     ("integrity", "resolvers"),
     ("assessors", "rules"),
-    ("emitters", "documents", "compare", "score", "attest", "lift", "overview"),
+    ("emitters", "documents", "changes", "compare", "tensor_changes", "score", "attest", "lift", "overview"),
     ("inspection", "pipeline", "cache"),
     ("fleet", "history", "config"),
     ("cli", "__init__", "__main__"),

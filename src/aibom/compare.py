@@ -3,58 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
-from aibom.documents import MAX_DEPTH, Json, components, files, full_name, subject, values
+from aibom.changes import Aspect, Change, Comparison, Kind
+from aibom.documents import MAX_DEPTH, Document, Json, components, files, full_name, subject, values
+from aibom.tensor_changes import has_digests, tensor_changes
 
-
-class Aspect(StrEnum):
-    """What a change is about, in the order in which it is told."""
-
-    IDENTITY = "identity"
-    WEIGHTS = "weights"
-    FILES = "files"
-    FINDINGS = "findings"
-    LICENSES = "licences"
-    LINEAGE = "lineage"
-    DATA = "data sets"
-    MODEL = "model"
-    DEPENDENCIES = "dependencies"
-    SIGNATURE = "signature"
-    DETERMINATIONS = "determinations"
+__all__ = ["Aspect", "Change", "Comparison", "Kind", "compare", "compare_documents"]
 
 
-class Kind(StrEnum):
-    """What happened to it."""
-
-    ADDED = "added"
-    REMOVED = "removed"
-    CHANGED = "changed"
-    RENAMED = "renamed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One difference. `old` and `new` are empty where there is none; of a renamed file they are its names."""
-
-    aspect: Aspect
-    kind: Kind
-    name: str
-    old: str = ""
-    new: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """All differences, and what could not be compared because one side does not carry it."""
-
-    changes: tuple[Change, ...]
-    not_comparable: tuple[Aspect, ...] = ()
+def compare_documents(old: Document, new: Document) -> Comparison:
+    """Compare two documents, down to their tensors where both are reports of ours."""
+    found = compare(old.bom, new.bom)
+    if old.report is not None and new.report is not None:
+        changes, notes = tensor_changes(old.report, new.report)
+        return replace(found, changes=(*found.changes, *changes), notes=notes)
+    if any(has_digests(side.report) for side in (old, new) if side.report is not None):
+        return replace(found, not_comparable=(*found.not_comparable, Aspect.TENSORS))
+    return found
 
 
 def compare(old: Json, new: Json) -> Comparison:
-    """Compare two documents that `documents.load` returned.
+    """Compare two CycloneDX documents that `documents.load` returned.
 
     An aspect that one side says nothing about is reported as not comparable, never as removed: a document that lists
     no files does not say that there are none.
@@ -62,8 +32,8 @@ def compare(old: Json, new: Json) -> Comparison:
     before, after = _facts(old), _facts(new)
     changes: list[Change] = []
     silent: list[Aspect] = []
-    for aspect in Aspect:
-        one, other = before[aspect], after[aspect]
+    for aspect, one in before.items():
+        other = after[aspect]
         if aspect in _NEEDED and bool(one) != bool(other) and not (_is_ours(old) and _is_ours(new)):
             silent.append(aspect)
             continue

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import msgspec
 
 from aibom.emitters.report_json import from_json
 from aibom.errors import DataError
+from aibom.report import Report
 
 Json = dict[str, Any]
 Placed = tuple[str, Json]
@@ -17,8 +19,26 @@ Placed = tuple[str, Json]
 MAX_DEPTH = 64  # levels of nested components that are followed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A CycloneDX document, and the report that it was made from where we were given that."""
+
+    bom: Json
+    report: Report | None = None
+
+
 def load(text: str | bytes) -> Json:
     """Return a CycloneDX document; a report is turned into the one that `cyclonedx` writes.
+
+    Raises:
+        DataError: it is neither.
+        OutputError: the report gives no valid document.
+    """
+    return open_document(text).bom
+
+
+def open_document(text: str | bytes) -> Document:
+    """Read a report, or a CycloneDX document of any tool.
 
     Raises:
         DataError: it is neither.
@@ -30,11 +50,12 @@ def load(text: str | bytes) -> Json:
         raise DataError(f"this is not JSON: {error}") from error
     match value:
         case {"bomFormat": "CycloneDX"}:
-            return _checked(value)
+            return Document(bom=_checked(value))
         case {"schema_version": _}:
             from aibom.emitters.cyclonedx import to_document  # noqa: PLC0415 -- slow to import
 
-            return to_document(from_json(text))
+            report = from_json(text)
+            return Document(bom=to_document(report), report=report)
         case {"@graph": _}:
             raise DataError(
                 "SPDX documents are not read",

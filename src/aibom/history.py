@@ -14,8 +14,8 @@ from typing import Any, Self
 import msgspec
 import sqlalchemy as sa
 
-from aibom.compare import Change, Comparison, compare
-from aibom.documents import load
+from aibom.compare import Change, Comparison, compare_documents
+from aibom.documents import open_document
 from aibom.emitters.inert import encodable, one_line
 from aibom.emitters.report_json import to_json
 from aibom.errors import DataError, OutputError, UsageError
@@ -104,7 +104,7 @@ class History:
         `target` is what to scan next time, where that is not what the report names.
         """
         raw = to_json(report)
-        document = load(raw)
+        document = open_document(raw)
         seen = overview(report)
         # No database holds every character that a name may have.
         model = one_line(name or _name(report, seen))
@@ -114,7 +114,7 @@ class History:
             before = connection.execute(
                 sa.select(_SCANS.c.document).where(_SCANS.c.model_id == model_id).order_by(_SCANS.c.id.desc()).limit(1)
             ).scalar()
-            changes = None if before is None else compare(load(_unpacked(before)), document)
+            changes = None if before is None else compare_documents(open_document(_unpacked(before)), document)
             connection.execute(
                 _SCANS.insert().values(
                     model_id=model_id,

@@ -13,6 +13,7 @@ from aibom.assessors.facts import FACTS, Facts, merge_evidence
 from aibom.assessors.judgement import Context, judge
 from aibom.assessors.rule_syntax import Scope, Shape, parse_condition
 from aibom.assessors.rulebook import outcomes
+from aibom.assessors.shown_facts import shown
 from aibom.data.rulebooks import load_raw
 from aibom.report import Answer, ChecklistItem, Strength
 
@@ -61,9 +62,9 @@ def _question(name: str, entry: Shape, findings: set[str]) -> Question:
     body = entry.named("id").mapping("id topic question shows", "met unmet partly operator")
     scope = Scope(thresholds={}, sets={}, lexicons={})
     conditions = {key: parse_condition(body[key], scope, findings) for key in ("unmet", "met", "partly") if key in body}
-    for shown in body["shows"].items():
-        if shown.text() not in FACTS:
-            shown.fail(f"there is no fact {shown.text()!r}")
+    for named in body["shows"].items():
+        if named.text() not in FACTS:
+            named.fail(f"there is no fact {named.text()!r}")
     return Question(
         list=name, topic=body["topic"].text(), id=body["id"].id(), text=body["question"].text(),
         shows=tuple(item.text() for item in body["shows"].items()), unmet=conditions.get("unmet"),
@@ -81,7 +82,7 @@ def answer(subject: str, facts: Facts, concluded: Mapping[str, Strength]) -> Ite
         because = merge_evidence((fact.evidence for fact in shown), limit=5) if verdict is not Answer.NOT_FOUND else ()
         yield ChecklistItem(
             list=question.list, topic=question.topic, id=question.id, question=question.text, answer=verdict,
-            statement=_statement(question, verdict), subject=subject, because=because,
+            statement=_statement(question, verdict, facts), subject=subject, because=because,
         )  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def _answer(question: Question, context: Context) -> Answer:
     return Answer.NOT_DECIDABLE if question.operator else Answer.NOT_FOUND
 
 
-def _statement(question: Question, verdict: Answer) -> str:
+def _statement(question: Question, verdict: Answer, facts: Facts) -> str:
     what = ", ".join(FACTS[name].label for name in question.shows)
     match verdict:
         case Answer.NOT_FOUND if question.shows:
@@ -107,4 +108,7 @@ def _statement(question: Question, verdict: Answer) -> str:
         case Answer.NOT_DECIDABLE:
             return "only the operator knows"
         case _:
-            return f"{what}: {verdict.value}"
+            return "; ".join(
+                shown(name, fact) if (fact := facts[name]) is not None else f"{FACTS[name].label}: not found here"
+                for name in question.shows
+            )

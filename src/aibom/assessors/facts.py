@@ -165,8 +165,10 @@ FACTS: Mapping[str, Spec] = {
     "data.evaluation-sets": Spec(type=FactType.BOOL, label="evaluation data sets", sought="card, files"),
     "model.identity": Spec(type=FactType.BOOL, label="identity on a hub", sought="card, files"),
     "model.context-length": Spec(type=FactType.NUMBER, label="context length", sought="configuration"),
-    "security.grave-findings": Spec(type=FactType.BOOL, label="grave findings", sought="inspection"),
-    "security.inspected": Spec(type=FactType.BOOL, label="complete inspection", sought="inspection"),
+    "security.grave-findings": Spec(type=FactType.BOOL, label="findings that code runs on load", sought="inspection"),
+    "security.inspected": Spec(
+        type=FactType.BOOL, label="whether everything was inspected completely", sought="inspection"
+    ),
     "integrity.signature": Spec(type=FactType.WORD, label="signature", sought="files of the target"),
     "operator.role": Spec(type=FactType.WORD, label="role of the operator", sought="[operator]"),
     "operator.purpose": Spec(type=FactType.TEXT, label="intended purpose", sought="[operator] intended-purpose"),

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from aibom.components import Component, ComponentKind, ModelFacts, Relation, RelationKind, SignatureStatus, Verification
 from aibom.emitters.cdx_layout import FileEntry, Layout
-from aibom.emitters.cdx_text import Named, origin, property_name, scalar
+from aibom.emitters.cdx_text import Named, origin, passage, property_name, scalar
 from aibom.files import Digest, Format, Role
-from aibom.report import Report
+from aibom.report import Answer, ChecklistItem, Report
 
 # The registered names of https://github.com/CycloneDX/cyclonedx-property-taxonomy, cdx:ai-ml, for settings that keep
 # their name in `config.json`.
@@ -16,6 +16,10 @@ _HYPERPARAMETERS = (
     "hidden_act", "hidden_size", "intermediate_size", "max_position_embeddings", "num_attention_heads",
     "num_hidden_layers", "num_key_value_heads",
 )  # fmt: skip
+# The Commission's Model Documentation Form: what an integrator wants from a BOM is the content of its fields.
+_FORM = "model-documentation-form"
+_FILLED = frozenset({Answer.YES, Answer.PARTLY})
+_MOST_GROUNDS = 3
 _DATASET_ROLES = {RelationKind.TRAINED_ON: "train", RelationKind.EVALUATED_ON: "eval"}
 _MODALITIES = frozenset({"text", "code", "image", "video", "audio", "sensor", "biometric", "genomic"})
 
@@ -53,8 +57,19 @@ def of_component(component: Component, layout: Layout, report: Report) -> Iterab
     for determination in layout.determinations.get(component.ref, ()):
         regime, key = determination.rule.regime, determination.rule.key
         yield property_name("aibom", regime, *key.split(":")), determination.strength.value
+    for item in report.checklist:
+        if layout.subject(item.subject) == layout.refs[component.ref]:
+            yield property_name("aibom", "checklist", item.list, item.id), item.answer.value
+            if item.list == _FORM and item.answer in _FILLED:
+                yield property_name("aibom", "model-documentation", item.id), _filled(item)
     if component is layout.root:
         yield from _root(report)
+
+
+def _filled(item: ChecklistItem) -> str:
+    """Return what a field of the form is filled with: what was found, and in brackets what it rests on, with places."""
+    grounds = "; ".join(f"{origin(found)}: {found.statement}" for found in item.because[:_MOST_GROUNDS])
+    return passage(f"{item.statement} [{grounds}]" if grounds else item.statement)
 
 
 def of_ancestor(relation: Relation) -> Iterable[Named]:
@@ -159,8 +174,6 @@ def _root(report: Report) -> Iterable[Named]:
             yield "aibom:tensors:unnamed-root", f"{root.unnamed} ({', '.join(root.paths)})"
     for name, value in report.settings.operator.items():
         yield property_name("aibom", "operator", name), scalar(value)
-    for item in report.checklist:
-        yield property_name("aibom", "checklist", item.list, item.id), item.answer.value
     if report.source.gated:
         yield "aibom:source:gated", report.source.gated
     for name, moment in (("created", report.source.created), ("modified", report.source.modified)):

@@ -26,6 +26,10 @@ _YAML_NAMES = {"mlmodel": Format.MLFLOW, "kitfile": Format.KITFILE}
 _SUMS = re.compile(rb"(?:\\?[0-9a-fA-F]{64} [ *]\S[^\n]*|SHA256 \([^\n]+\) = [0-9a-fA-F]{64}|[#;][^\n]*|)\s*")
 _MARK = re.compile(rb"^([A-Za-z_][\w-]*):", re.MULTILINE)
 _PMML = re.compile(rb"<PMML[\s>]")
+# Protobuf's text form: the fields with which a SavedModel, or a bare TensorFlow graph, begins.
+_SAVED_MODEL_TEXT = re.compile(rb"^(saved_model_schema_version\s*:|meta_graphs\s*:?\s*[{<])", re.MULTILINE)
+_GRAPH_TEXT = re.compile(rb"^\s*node\s*:?\s*[{<]", re.MULTILINE)
+_PATH_FILE_CODE = re.compile(rb"^import[ \t]", re.MULTILINE)
 _OPENVINO = re.compile(rb"<net\s[^>]*version\s*=")
 
 
@@ -60,6 +64,9 @@ def _decodes(head: bytes, encoding: str, size: int) -> bool:
 
 def kind_of_text(name: str, head: bytes, size: int, data: ByteSource | None) -> Format:
     """Return the format of a text; `name` decides among those that read alike."""
+    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        # Readers of XML, YAML and JSON take two bytes a character as well: the words decide here too.
+        head, data = head[: len(head) & ~1].decode("utf-16", "replace").encode(), None
     body = head.removeprefix(b"\xef\xbb\xbf")
     leaf = name.rsplit("/", 1)[-1].lower()
     ending = leaf[leaf.rfind(".") :] if "." in leaf else ""
@@ -72,6 +79,13 @@ def kind_of_text(name: str, head: bytes, size: int, data: ByteSource | None) -> 
         return _kind_of_yaml(leaf, body)
     if leaf == "config.pbtxt":
         return Format.TRITON_CONFIG
+    if leaf == "saved_model.pbtxt" or _SAVED_MODEL_TEXT.search(body):
+        return Format.TF_SAVEDMODEL
+    if ending == ".pbtxt" and _GRAPH_TEXT.search(body):
+        return Format.TF_GRAPHDEF
+    if ending == ".pth" and _PATH_FILE_CODE.search(body):
+        # In a folder of packages, Python runs such lines at every start (documentation of `site`).
+        return Format.PYTHON
     if leaf.startswith(("dockerfile", "containerfile")) or ending == ".dockerfile":
         return Format.DOCKERFILE
     if ending in _BY_ENDING:

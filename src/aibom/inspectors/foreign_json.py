@@ -30,7 +30,12 @@ def read_json(data: ByteSource, limits: Limits) -> Any:
     """
     if data.size > limits.json_bytes:
         raise LimitExceeded(f"JSON of {data.size} bytes, limit {limits.json_bytes}")
-    return parse_json(data.read_at(0, data.size).decode("utf-8-sig", "replace"), limits)
+    return parse_json(decode_json(data.read_at(0, data.size)), limits)
+
+
+def decode_json(raw: bytes) -> str:
+    """Return bytes as text in the encoding in which `json.loads` takes them: UTF-8, 16 or 32, mark or no mark."""
+    return raw.decode(json.detect_encoding(raw), "replace")
 
 
 def parse_json(text: str, limits: Limits) -> Any:

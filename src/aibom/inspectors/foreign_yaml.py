@@ -37,7 +37,9 @@ def read_scalars(data: ByteSource, limits: Limits) -> Iterator[YamlScalar]:
 
     if data.size > limits.yaml_bytes:
         raise LimitExceeded(f"YAML of {data.size} bytes, limit {limits.yaml_bytes}")
-    text = data.read_at(0, data.size).decode("utf-8-sig", "replace")
+    raw = data.read_at(0, data.size)
+    # PyYAML reads UTF-16 behind a byte order mark, too (YAML 1.1, 5.2).
+    text = raw.decode("utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig", "replace")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     # Of each open collection: is it a mapping, its key so far, is a key expected next.
     stack: list[list[object]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aibom.components import Inspection
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import RepoFile
+from aibom.inspectors.foreign_json import decode_json
 from aibom.inspectors.keras_config import judge_text
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.zip_documents import ZipDocuments
@@ -45,7 +46,7 @@ def inspect_architecture(file: RepoFile, data: ByteSource, limits: Limits) -> In
     if data.size > limits.json_bytes:
         raise LimitExceeded(f"JSON of {data.size} bytes, limit {limits.json_bytes}")
     seen = Observations(file, limits)
-    config = judge_text(seen, data.read_at(0, data.size).decode("utf-8", "replace"), safe_mode=True)
+    config = judge_text(seen, decode_json(data.read_at(0, data.size)), safe_mode=True)
     if config is not None and not (isinstance(config, dict) and {"class_name", "config"} <= config.keys()):
         raise MalformedFile("the document describes no Keras model")
     return seen.inspection()

@@ -78,6 +78,11 @@ _EXECUTORS = frozenset({"builtins.exec", "builtins.eval", "builtins.compile", "t
                         "builtins.execfile"})  # fmt: skip
 _SOURCE_LOADERS = frozenset({"importlib.util.spec_from_file_location", "imp.load_source",
                              "importlib.machinery.SourceFileLoader"})  # fmt: skip
+# What the C library does when it is called by name, and attributes that lead from any object to every class.
+_C_FUNCTIONS = frozenset({"system", "popen", "execl", "execlp", "execle", "execv", "execve", "execvp", "fork", "vfork",
+                          "posix_spawn", "posix_spawnp", "dlopen", "WinExec", "ShellExecuteA", "ShellExecuteW",
+                          "CreateProcessA", "CreateProcessW"})  # fmt: skip
+_UPWARDS = frozenset({"__base__", "__bases__", "__mro__", "mro"})
 _STEPS = 5000
 _CARRIED = 16  # characters: the shortest pickle that runs something is longer
 _WRITING = re.compile(r"[wax+]")
@@ -102,8 +107,8 @@ _ASKING = re.compile(
 def act_of(node: ast.Call, names: Names) -> Act | None:
     """Return how a call acts, None where it only computes."""
     name = names.dotted(node.func)
-    if name is None:
-        return Act.FILES if isinstance(node.func, ast.Attribute) and node.func.attr in _WRITERS else None
+    if name is None or name == "builtins.object.__subclasses__":
+        return _unnamed(node, names)
     if name in _EXECUTORS:
         return _execution(node, names)
     if name == "builtins.__import__" or name in {"importlib.import_module", "importlib.__import__"}:
@@ -122,9 +127,29 @@ def act_of(node: ast.Call, names: Names) -> Act | None:
             act = None
     if act is Act.PROCESS and _INSTALLER.search(arguments_text(node, names)):
         return Act.INSTALL
-    if act is Act.UNPICKLE and node.args and is_hidden(node.args[0], names) and _is_carried_along(node.args[0], names):
-        return Act.HIDDEN
+    if act is Act.UNPICKLE and node.args and _is_carried_along(node.args[0], names):
+        # A pickle in the source: what it does is not to be seen there, whether it is encoded or not.
+        bare = name.endswith("loads") and names.text(node.args[0]) is not None
+        return Act.HIDDEN if bare or is_hidden(node.args[0], names) else act
     return act
+
+
+def _unnamed(node: ast.Call, names: Names) -> Act | None:
+    """Judge a call of an attribute of something that has no name: a file, a library, a class that was climbed to."""
+    if not isinstance(node.func, ast.Attribute):
+        return None
+    if node.func.attr in _WRITERS:
+        return Act.FILES
+    owner = node.func.value
+    if node.func.attr == "__subclasses__":
+        # Of a class of one's own it is a registry; of the root of all classes it is a way around imports.
+        climbs = any(isinstance(part, ast.Attribute) and part.attr in _UPWARDS for part in walk(owner))
+        return Act.HIDDEN if climbs or names.dotted(owner) == "builtins.object" else None
+    if node.func.attr in _C_FUNCTIONS:
+        made = (names.value_of(owner.id) or owner) if isinstance(owner, ast.Name) else owner
+        if isinstance(made, ast.Call) and _BY_NAME.get(names.dotted(made.func) or "") is Act.NATIVE:
+            return Act.PROCESS
+    return None
 
 
 def handed_over(node: ast.AST, names: Names) -> Iterator[tuple[Act, str]]:
@@ -138,6 +163,12 @@ def handed_over(node: ast.AST, names: Names) -> Iterator[tuple[Act, str]]:
             values = node.values
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
             values = [node.value]
+        case ast.IfExp(body=body, orelse=orelse):
+            values = [body, orelse]
+        case ast.BoolOp(values=values):
+            pass
+        case ast.arguments(defaults=defaults, kw_defaults=keyword_defaults):
+            values = [*defaults, *(value for value in keyword_defaults if value is not None)]
         case _:
             return
     for value in values[:1000]:

@@ -48,10 +48,10 @@ class Names:
         # An alias may stand for another one: `o = os`, then `s = o.system`.
         for _ in range(2):
             for node in walk(tree):
-                if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                    named = self.dotted(node.value)
-                    if named is not None and node.targets[0].id not in self._defined:
-                        self._aliases.setdefault(node.targets[0].id, named)
+                for name, value in _assigned(node):
+                    named = self.dotted(value)
+                    if named is not None and name not in self._defined:
+                        self._aliases.setdefault(name, named)
 
     def _learn(self, node: ast.AST) -> None:
         match node:
@@ -71,6 +71,7 @@ class Names:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=value)
+                | ast.NamedExpr(target=ast.Name(id=name), value=value)
             ):
                 # Assigned twice, a name is no constant.
                 self._texts[name] = None if name in self._texts else value
@@ -110,6 +111,8 @@ class Names:
                 return f"{self._stars[0]}.{name}" if len(self._stars) == 1 and self._stars[0] in _STARRED else None
             case ast.Call():
                 return self._called(node, depth)
+            case ast.NamedExpr(value=value):
+                return self.dotted(value, depth + 1)
             case ast.Subscript(value=ast.Call(func=ast.Name(id="globals" | "locals" | "vars"), args=[]), slice=key):
                 # A name taken from the module's own table.
                 text = self.text(key, depth + 1)
@@ -165,10 +168,9 @@ class Names:
             case ast.Subscript(
                 value=inner, slice=ast.Slice(lower=None, upper=None, step=ast.UnaryOp(ast.USub(), step))
             ):
-                value = self.text(inner, depth + 1)
-                found = (
-                    value[::-1] if value is not None and isinstance(step, ast.Constant) and step.value == 1 else None
-                )
+                forward = self.text(inner, depth + 1)
+                if forward is not None and isinstance(step, ast.Constant) and step.value == 1:
+                    found = forward[::-1]
             case ast.Call():
                 found = self._computed(node, depth)
         return found[:_FOLDED] if found is not None else None
@@ -215,6 +217,17 @@ class Names:
 
 
 _STARRED = frozenset({"os", "subprocess", "socket", "pty", "shutil", "ctypes", "base64", "urllib.request", "requests"})
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield names with what they are assigned, in every form that has one value."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+        case ast.NamedExpr(target=ast.Name(id=name), value=value):
+            yield name, value
 
 
 def _joined(values: list[str | bytes | None], glue: str) -> str | None:

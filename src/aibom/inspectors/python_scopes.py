@@ -46,7 +46,10 @@ def scopes_of(tree: ast.Module) -> list[Scope]:
                 outside = [*node.decorator_list, *_signature(node)]
                 inner = [(part, scope, owner) for part in outside] + [(part, function, None) for part in node.body]
             case ast.ClassDef():
-                scope.calls.update(_called_names([*node.decorator_list, *node.bases]))
+                # A metaclass is called with the body; other keywords go to `__init_subclass__` of a base.
+                scope.calls.update(
+                    _called_names([*node.decorator_list, *node.bases, *(k.value for k in node.keywords)])
+                )
                 inner = [
                     (part, scope, node.name if part in node.body else owner) for part in ast.iter_child_nodes(node)
                 ]

@@ -13,11 +13,13 @@ from aibom.components import Inspection, Tensor, TensorSummary
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.errors import FileFault, MalformedFile
 from aibom.files import Coverage, RepoFile
+from aibom.findings import Severity
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.keras_config import judge_text
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.protobuf import Field, ProtobufReader
 from aibom.inspectors.tensorflow_graphs import GraphWalk
+from aibom.inspectors.tensorflow_texts import is_text, read_operations
 from aibom.inspectors.tensorflow_types import dtype_name, read_shape
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -28,8 +30,13 @@ _Variable = tuple[str, str, tuple[int, ...] | None]
 
 
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
-    """Inspect a `saved_model.pb`: operations of all graphs and functions, variables, Keras layers, assets."""
+    """Inspect a `saved_model.pb`: operations of all graphs and functions, variables, Keras layers, assets.
+
+    Of one in text form (`saved_model.pbtxt`) the operations are read, and the rest is said not to have been.
+    """
     seen = Observations(file, limits)
+    if is_text(data):
+        return _inspect_text(seen, data)
     reader = ProtobufReader(data, fields=limits.graph_fields)
     walk = GraphWalk(seen, reader)
     variables: list[_Variable] = []
@@ -53,9 +60,20 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     return seen.inspection()
 
 
+def _inspect_text(seen: Observations, data: ByteSource) -> Inspection:
+    walk = GraphWalk(seen, ProtobufReader(data, fields=seen.limits.graph_fields))
+    read_operations(walk, data, seen.limits)
+    walk.judge()
+    seen.note("operations", sum(walk.operations.values()))
+    seen.unread("of a graph in text form only the operations are read", severity=Severity.LOW)
+    return seen.inspection()
+
+
 def inspect_graph(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Inspect a frozen graph (a bare GraphDef), whose weights are its floating-point constants."""
     seen = Observations(file, limits)
+    if is_text(data):
+        return _inspect_text(seen, data)
     walk = GraphWalk(seen, ProtobufReader(data, fields=limits.graph_fields))
     try:
         walk.top_level()

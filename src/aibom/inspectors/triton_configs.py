@@ -14,9 +14,10 @@ from aibom.inspectors.observations import Observations, shown
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
-# Text protobuf: comments, strings with escapes, names, and everything else one character at a time.
+# Text protobuf: comments, strings with escapes, names, and everything else one character at a time. A string left open
+# ends with its line, so that no start is tried twice and the scan stays linear.
 _TOKEN = re.compile(
-    r"#[^\n]*+|\"((?:[^\"\\\n]|\\.)*+)\"|'((?:[^'\\\n]|\\.)*+)'|([A-Za-z_][\w./-]*+)|([-+\w.]++)|([{}\[\]<>:;,])"
+    r"#[^\n]*+|\"((?:[^\"\\\n]++|\\.)*+)(?:\"|\\?\Z|\\?(?=\n))|'((?:[^'\\\n]++|\\.)*+)(?:'|\\?\Z|\\?(?=\n))|([A-Za-z_][\w./-]*+)|([-+\w.]++)|([{}\[\]<>:;,])"
 )
 _FACTS = frozenset({"name", "platform", "backend", "default_model_filename", "runtime", "max_batch_size"})
 _KNOWN_BACKENDS = frozenset({

@@ -8,7 +8,7 @@ from aibom.containers.protocol import Budget
 from aibom.containers.zip_archive import open_entry, read_directory
 from aibom.containers.zip_directory import ZipDirectory, ZipEntry
 from aibom.errors import FileFault, LimitExceeded
-from aibom.inspectors.foreign_json import read_json
+from aibom.inspectors.foreign_json import decode_json, read_json
 from aibom.inspectors.observations import Observations
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -31,7 +31,7 @@ class ZipDocuments:
         """Return an entry as text; a fault is kept as a finding, and None returned."""
         try:
             with self._open(entry) as member:
-                return member.read_at(0, member.size).decode("utf-8", "replace")
+                return decode_json(member.read_at(0, member.size))
         except FileFault as fault:
             seen.fault(fault, members=(entry.name,))
             return None

@@ -76,7 +76,7 @@ def merkle_root(leaves: Sequence[bytes]) -> str | None:
 
 
 @dataclass(slots=True)
-class _Copy:
+class Copy:
     """One copy of the weights: the files of one name and form, shards taken together."""
 
     paths: list[str] = field(default_factory=list)
@@ -87,16 +87,17 @@ class _Copy:
 
 def tensor_roots(inspections: tuple[Inspection, ...]) -> tuple[TensorRoot, ...]:
     """Return the roots of every copy of the weights, in the order of their paths."""
-    return tuple(_root(copy) for _, copy in sorted(_copies(inspections).items()))
+    return tuple(_root(copy) for _, copy in sorted(copies_of(inspections).items()))
 
 
-def _copies(inspections: tuple[Inspection, ...]) -> dict[tuple[str, str], _Copy]:
-    copies: dict[tuple[str, str], _Copy] = {}
+def copies_of(inspections: tuple[Inspection, ...]) -> dict[tuple[str, str], Copy]:
+    """Return every copy of the weights by its path without number and ending, and its ending."""
+    copies: dict[tuple[str, str], Copy] = {}
     for item in inspections:
         match = _PART.fullmatch(item.file.path)
         if item.tensors is None or item.file.members or not item.tensors.tensors or match is None:
             continue
-        copy = copies.setdefault((match["stem"], match["ending"]), _Copy(format=item.file.format))
+        copy = copies.setdefault((match["stem"], match["ending"]), Copy(format=item.file.format))
         copy.paths.append(item.file.path)
         copy.complete = copy.complete and item.tensors.complete
         for tensor in item.tensors.tensors:
@@ -106,7 +107,7 @@ def _copies(inspections: tuple[Inspection, ...]) -> dict[tuple[str, str], _Copy]
     return copies
 
 
-def _root(copy: _Copy) -> TensorRoot:
+def _root(copy: Copy) -> TensorRoot:
     left_out = tuple(sorted(name for name, tensor in copy.tensors.items() if tensor.digest is None))
     named = unnamed = None
     if copy.complete and not left_out:
@@ -121,13 +122,18 @@ def _root(copy: _Copy) -> TensorRoot:
 # --- copies of the same weights ---------------------------------------------------------------------------------------
 
 
+def family_of(stem: str) -> str:
+    """Return what the copies of the same weights in one folder have in common in their names."""
+    folder, slash, name = stem.rpartition("/")
+    return folder + slash + name.replace("pytorch_model", "model")
+
+
 def compare_copies(inspections: tuple[Inspection, ...]) -> tuple[tuple[Verification, ...], tuple[Finding, ...]]:
     """Compare what one folder offers twice under the same names: `pytorch_model.bin` and `model.safetensors`."""
-    families: dict[str, list[_Copy]] = {}
-    for (stem, _), copy in sorted(_copies(inspections).items()):
+    families: dict[str, list[Copy]] = {}
+    for (stem, _), copy in sorted(copies_of(inspections).items()):
         if copy.format in _NAMED_BY_TORCH and any(tensor.digest for tensor in copy.tensors.values()):
-            folder, slash, name = stem.rpartition("/")
-            families.setdefault(folder + slash + name.replace("pytorch_model", "model"), []).append(copy)
+            families.setdefault(family_of(stem), []).append(copy)
     verifications: list[Verification] = []
     findings: list[Finding] = []
     for first, *others in families.values():
@@ -138,7 +144,7 @@ def compare_copies(inspections: tuple[Inspection, ...]) -> tuple[tuple[Verificat
     return tuple(verifications), tuple(findings)
 
 
-def _compare(one: _Copy, other: _Copy) -> tuple[Verification, list[Finding]]:
+def _compare(one: Copy, other: Copy) -> tuple[Verification, list[Finding]]:
     place, reference = Location(path=min(one.paths)), min(other.paths)
     both = sorted(one.tensors.keys() & other.tensors.keys())
     pairs = [(name, one.tensors[name], other.tensors[name]) for name in both]
