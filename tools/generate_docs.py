@@ -35,7 +35,14 @@ def cli_page() -> str:
     """Return the help of every command."""
     from aibom.cli import group
 
-    context = click.Context(group, info_name="aibom", max_content_width=_WIDTH, terminal_width=_WIDTH)
+    context = click.Context(
+        # As the group itself would make it: click keeps the help option that the first context asks for.
+        group,
+        info_name="aibom",
+        max_content_width=_WIDTH,
+        terminal_width=_WIDTH,
+        help_option_names=["-h", "--help"],
+    )
     lines = ["# Command line", "", "```", group.get_help(context), "```"]
     for name in group.list_commands(context):
         command = group.get_command(context, name)
