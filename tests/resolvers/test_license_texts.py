@@ -94,6 +94,41 @@ def test_a_dropped_condition_is_another_license() -> None:
     assert ["MIT"] != found(altered)
 
 
+@pytest.mark.parametrize("gone", ["sublicense, ", "copyright notice and this ", "publish, distribute, "])
+def test_a_word_taken_out_is_another_license(gone: str) -> None:
+    """A right or a duty that is gone, with nothing in its place, is no name that differs."""
+    whole = " ".join(mit().split())
+    assert gone in whole
+    assert ["MIT"] != found(whole.replace(gone, ""))
+
+
+def test_a_word_put_in_is_another_license() -> None:
+    """A notice that must stay unmodified is a condition that BSD does not have."""
+    whole = " ".join(bsd3().split())
+    assert "retain the above copyright notice, this" in whole
+    altered = whole.replace(
+        "retain the above copyright notice, this", "retain the above copyright notice unmodified, this"
+    )
+    assert ["BSD-3-Clause"] != found(altered)
+
+
+def test_of_the_long_tail_only_the_exact_words_tell() -> None:
+    """A license of which nothing is known but its text is recognised word for word, and not with another name."""
+    whole = (
+        "The authors hereby grant permission to use, copy, modify, distribute, and license this software and its "
+        "documentation for any purpose, provided that existing copyright notices are retained in all copies."
+    )
+    words = read_words(whole)
+    item = license_prints.Print(ids=("Tail-1.0",), codes=words.codes, sketch=sketch_of(words.codes))
+    prints = license_prints.Prints(items=(item,), by_codes={words.codes: item}, version="1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aibom.resolvers.license_texts.load_prints", lambda: prints)
+        exact, named = detect(whole), detect(whole.replace("The authors", "Acme and friends"))
+    assert exact is not None
+    assert ["Tail-1.0"] == [license_.name for license_ in exact.licenses]
+    assert named is None or not named.licenses
+
+
 def test_what_only_resembles_says_so() -> None:
     """MIT with terms of its own is named as not MIT, with the words that are new."""
     detection = detect(mit() + "\n\nNo one with a revenue above 20 million may use it.\n")

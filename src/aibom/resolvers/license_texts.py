@@ -17,6 +17,7 @@ _MIN_CONTAINED = 0.5  # of a sketch: below this the texts have little in common
 _CANDIDATES = 6
 _MAX_NAME_WORDS = 6  # a run that replaces a name: "the name of the copyright holder"
 _MAX_TITLE_WORDS = 20  # a title or the project's name before, an address after the terms
+_SEAM = 2  # words on either side of words that were taken out
 _MIN_PART = 60  # words that may be a license of their own inside a file
 _MAX_DIFFERENT = 0.3  # of a short text: above that even names can't explain the difference
 _SAME = 0.99  # of the words, for a text that is called by a license's name
@@ -31,7 +32,8 @@ _TURNING_WORDS = """
     attribution display prominently train training outputs output derivative derivatives modify modified
     distribute distribution territory union european country countries first second third fourth fifth two three
     four five six seven eight nine ten hundred thousand million billion year years month months day days revoke
-    revocable terminate termination notify registration register ai model models
+    revocable terminate termination notify registration register ai model models unmodified unaltered unchanged intact
+    verbatim
 """
 _TURNING = frozenset(_TURNING_WORDS.split())
 # What a title may hold of them: it calls the text a license of something.
@@ -41,6 +43,8 @@ _NAMING = frozenset({
 _NAMING_CODES = frozenset(code_of(word) for word in _NAMING | {"the", "version", "v", "public"})
 _NEGATIONS = ("not", "no", "non", "only", "except", "unless", "without", "never", "free")
 _TURNING_CODES = frozenset(code_of(word) for word in _TURNING)
+# Where nothing stands in their place, what they speak of is no longer asked for.
+_DROPPED_CODES = _TURNING_CODES | frozenset(code_of(word) for word in ("copyright", "notice", "notices"))
 _NEGATION_CODES = frozenset(code_of(word) for word in _NEGATIONS)
 
 
@@ -166,6 +170,8 @@ def _harmless(found: _Difference, words: Words) -> bool:
     total = len(words.words)
     if not found.words and total == found.item.length:
         return False  # the same sentences in another order
+    if not _is_tabled(found.item) or _drops_a_term(found, words):
+        return False
     tolerated = round((1 - _SAME) * total)
     if found.words > min(2 * _MAX_TITLE_WORDS + tolerated, _MAX_DIFFERENT * found.item.length) or _retitled(
         found, words
@@ -191,6 +197,31 @@ def _harmless(found: _Difference, words: Words) -> bool:
             return False
         inner += 0 if edge else end - start
     return inner <= max(2 * _MAX_NAME_WORDS, tolerated)
+
+
+def _is_tabled(item: Print) -> bool:
+    """Say whether our table knows what the license asks for.
+
+    Licenses of the long tail differ from each other in names alone (BSD-3-Clause-HP from BSD-3-Clause, HTMLTIDY from
+    libpng-2.0): of them only the exact words tell which one a text is.
+    """
+    return any(read_name(key).license is not None for key in item.ids)
+
+
+def _drops_a_term(found: _Difference, words: Words) -> bool:
+    """Say whether a word that matters is gone and nothing stands in its place."""
+    codes = found.item.codes
+    for start, end in found.lacking:
+        gone = {codes[CODE * at : CODE * (at + 1)] for at in range(start, end)}
+        if start < _SEAM or end + _SEAM > found.item.length or not gone & _DROPPED_CODES:
+            continue
+        seam = codes[CODE * (start - _SEAM) : CODE * start] + codes[CODE * end : CODE * (end + _SEAM)]
+        at = words.codes.find(seam)
+        while at >= 0:
+            if at % CODE == 0:
+                return True
+            at = words.codes.find(seam, at + 1)
+    return False
 
 
 def _retitled(found: _Difference, words: Words) -> bool:
