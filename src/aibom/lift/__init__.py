@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +10,9 @@ from aibom.errors import AibomError, FileFault
 from aibom.files import RepoFile
 from aibom.findings import Finding, Severity
 from aibom.inspectors.pytorch_names import Named
-from aibom.inspectors.torch_views import TorchTensor, View
-from aibom.lift.checkpoint import OpenStorage, read_checkpoint
-from aibom.lift.strided import Block, Change, byte_swapper, in_c_order, sign_flipper
+from aibom.inspectors.torch_elements import OpenStorage, elements
+from aibom.inspectors.torch_views import TorchTensor
+from aibom.lift.checkpoint import read_checkpoint
 from aibom.lift.writer import Outgoing, holds, write
 from aibom.limits import MIB, Limits
 from aibom.sources.bytesource import ByteSource
@@ -117,40 +115,8 @@ def _outgoing(
         raise LiftRefused(f"{file.path}: {item.name} reaches beyond its storage")
     if not holds(tensor.dtype):
         return f"elements of type {tensor.dtype}"
-    changes = _changes(view, little_endian=little_endian)
-    content = partial(_content, view, open_storage, changes)
+    content = partial(elements, view, open_storage, little_endian=little_endian)
     return Outgoing(name=item.name, dtype=tensor.dtype, shape=tensor.shape, content=content)
-
-
-def _content(view: View, open_storage: OpenStorage, changes: tuple[Change, ...]) -> Iterator[bytes]:
-    """Yield a tensor's bytes in C order, little-endian, with torch's lazy operations done."""
-    storage = view.storage
-    with closing(open_storage(storage)) as source:
-        item = view.dtype.size
-        # A part of a storage begins at a whole number of its own elements, which are the view's.
-        block = Block(
-            source=source, item=item, offset=storage.start // item + view.offset, shape=view.shape, stride=view.stride
-        )
-        for chunk in in_c_order(block):
-            changed = chunk
-            for change in changes:
-                changed = change(changed)
-            yield changed
-
-
-def _changes(view: View, *, little_endian: bool) -> tuple[Change, ...]:
-    changes: list[Change] = []
-    item = view.dtype.size
-    # torch swaps by the storage's type; complex numbers are two numbers. Untyped storages are left as they are.
-    unit = view.storage.dtype.size // (2 if view.storage.dtype.name == "C64" else 1)
-    if not little_endian and unit > 1:
-        changes.append(byte_swapper(unit))
-    if view.conjugate and view.dtype.name == "C64":
-        changes.append(sign_flipper(b"\0" * (item - 1) + b"\x80"))
-    if view.negative:
-        part = item // 2 if view.dtype.name == "C64" else item
-        changes.append(sign_flipper((b"\0" * (part - 1) + b"\x80") * (item // part)))
-    return tuple(changes)
 
 
 def _refuse_clashes(file: RepoFile, outgoing: list[Outgoing]) -> None:

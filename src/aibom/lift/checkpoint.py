@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aibom.containers.protocol import Budget
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS
-from aibom.containers.zip_archive import open_entry
-from aibom.errors import MalformedFile
 from aibom.files import Format, RepoFile
 from aibom.findings import Finding
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination
 from aibom.inspectors.pickle_nodes import Call, Node, RawArray, Unknown
-from aibom.inspectors.pytorch import TorchPickle, read_archive
+from aibom.inspectors.pytorch import read_archive
 from aibom.inspectors.pytorch_legacy import LegacyFile, read_legacy
-from aibom.inspectors.pytorch_names import Named, Naming, foreign_class
+from aibom.inspectors.pytorch_names import Naming, foreign_class
+from aibom.inspectors.torch_elements import Part, archive_parts, legacy_part
 from aibom.inspectors.torch_tensors import is_tensor_call
-from aibom.inspectors.torch_views import Storage, TorchTensor
 from aibom.limits import Limits
-from aibom.sources.bytesource import ByteSource, SliceSource
+from aibom.sources.bytesource import ByteSource
 
 _MOST_LEFT = 1000
 _PLAIN = frozenset({"torch.Size", "torch.device", "builtins.set", "builtins.frozenset", "_codecs.encode"})
-
-OpenStorage = Callable[[Storage], ByteSource]
-"""Gives the bytes of a whole storage; raises `MalformedFile` or `LimitExceeded`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """The tensors of one pickle, with the storages that they look into."""
-
-    named: tuple[Named[TorchTensor], ...]
-    open: OpenStorage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +55,7 @@ def read_checkpoint(file: RepoFile, data: ByteSource, limits: Limits) -> Checkpo
     for pickle in archive.pickles:
         obstacles += _obstacles(pickle.examination, complete=pickle.complete)
     return Checkpoint(
-        parts=tuple(Part(named=pickle.named, open=_opener(data, pickle, limits)) for pickle in archive.pickles),
+        parts=archive_parts(data, archive, limits),
         findings=(
             *(item for pickle in archive.pickles for item in pickle.examination.findings),
             *seen.inspection().findings,
@@ -81,13 +67,8 @@ def read_checkpoint(file: RepoFile, data: ByteSource, limits: Limits) -> Checkpo
 
 
 def _of_legacy(data: ByteSource, legacy: LegacyFile, findings: tuple[Finding, ...]) -> Checkpoint:
-    def open_storage(storage: Storage) -> ByteSource:
-        if storage.key not in legacy.offsets:
-            raise MalformedFile(f"the bytes of storage {storage.key} are not in the file")
-        return SliceSource(data, legacy.offsets[storage.key], storage.whole)
-
     return Checkpoint(
-        parts=(Part(named=legacy.named, open=open_storage),),
+        parts=(legacy_part(data, legacy),),
         findings=findings,
         obstacles=tuple(_obstacles(legacy.examination, complete=legacy.complete)),
         left=tuple(_left_behind(legacy.examination.roots[3:4])),
@@ -99,19 +80,6 @@ def _obstacles(examination: Examination, *, complete: bool) -> Iterator[str]:
         yield f"the pickle breaks: {examination.fault.message}"
     elif not complete:
         yield "not every tensor could be named and read exactly"
-
-
-def _opener(data: ByteSource, pickle: TorchPickle, limits: Limits) -> OpenStorage:
-    def open_storage(storage: Storage) -> ByteSource:
-        entry = pickle.storages.get(storage.key.lower())
-        if entry is None:
-            raise MalformedFile(f"the bytes of storage {storage.key} are not in the archive")
-        source = open_entry(data, entry, limits, Budget.of(limits))
-        if source.size != storage.whole:
-            raise MalformedFile(f"storage {storage.key} has {source.size} bytes, the pickle says {storage.whole}")
-        return source
-
-    return open_storage
 
 
 def _left_behind(roots: tuple[Node, ...]) -> Iterator[str]:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aibom.lift import strided
-from aibom.lift.strided import Block, byte_swapper, in_c_order, sign_flipper
+from aibom.inspectors import strided
+from aibom.inspectors.strided import Block, byte_swapper, in_c_order, sign_flipper
 from aibom.sources.bytesource import MemorySource
 
 BASE = {1: np.arange(3000).astype("u1"), 2: np.arange(3000).astype("<u2"), 4: np.arange(3000).astype("<u4"),
