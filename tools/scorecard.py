@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from fixtures.hostile import HOSTILE, Benign, Hostile, benign  # noqa: E402
+from fixtures.hostile import HOSTILE, Benign, benign  # noqa: E402
+from fixtures.hostile_case import Hostile  # noqa: E402
 from tests.fakes import MemoryRepo  # noqa: E402
 
 from aibom.findings import Severity  # noqa: E402 -- the folder above must be importable first
 from aibom.pipeline import scan  # noqa: E402
 from aibom.report import Report  # noqa: E402
 from aibom.settings import Settings  # noqa: E402
+from aibom.sources.local import DirectorySource  # noqa: E402
 
 PAGE = ROOT / "docs" / "scorecard.md"
 _CREATED = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
@@ -35,13 +39,34 @@ class Scorecard:
     alarms: list[str] = field(default_factory=list)
 
 
-def _scan(files: Mapping[str, bytes]) -> Report:
-    return scan(MemoryRepo(files, target="case"), _SETTINGS, created=_CREATED)
+def _scan(files: Mapping[str, bytes], links: Iterable[tuple[str, str]] = ()) -> Report:
+    if not links:
+        return scan(MemoryRepo(files, target="case"), _SETTINGS, created=_CREATED)
+    folder = tempfile.mkdtemp(dir=_scratch().name)
+    write(Path(folder), files, links)
+    return scan(DirectorySource(folder), _SETTINGS, created=_CREATED)
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes when the process does: removing it earlier would look like what a payload does."""
+    return tempfile.TemporaryDirectory()
+
+
+def write(folder: Path, files: Mapping[str, bytes], links: Iterable[tuple[str, str]] = ()) -> None:
+    """Write files and links below a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for name, target in links:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(target)
 
 
 def missing_rules(case: Hostile) -> frozenset[str]:
     """Return the rules that must be found in a hostile case and are not."""
-    return case.rules - {finding.rule.id for finding in _scan({case.file_name: case.build()}).findings}
+    return case.expected_rule_ids - {finding.rule.id for finding in _scan(case.files(), case.links).findings}
 
 
 def false_alarms(case: Benign) -> list[str]:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import importlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from fixtures.hostile import HOSTILE, Benign, benign
+from fixtures.hostile import HOSTILE, REAL, Benign, benign
+from fixtures.hostile_case import Case, RepositoryCase
 from tools.scorecard import PAGE, Scorecard, false_alarms, missing_rules, render
 
 # What must never happen while a target is read. Importing a module of our own raises `exec` and `marshal.loads`, so
@@ -57,6 +60,22 @@ def test_ordinary_files_raise_no_alarm(part: int) -> None:
     """Nothing that a library writes in normal use, and nothing that only looks alarming, is high or critical."""
     cases: list[Benign] = list(CASES[part::8])
     assert [] == [alarm for case in cases for alarm in false_alarms(case)]
+
+
+def test_no_case_is_left_out() -> None:
+    """Every case that a module of fixtures defines is counted, under a name of its own."""
+    modules = [importlib.import_module(f"fixtures.{path.stem}") for path in REAL.parent.glob("hostile_*.py")]
+    defined = {
+        case.name
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, (tuple, list))
+        for case in value
+        if isinstance(case, (Case, RepositoryCase))
+    }
+    counted = Counter(case.name for cases in HOSTILE.values() for case in cases)
+    assert defined == set(counted)
+    assert [] == [name for name, times in counted.items() if times > 1]
 
 
 def test_there_are_enough_cases() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fixtures import graph_bytes as g
 from fixtures import hostile_graphs
-from fixtures.hostile_graphs import CASES, Case
+from fixtures.hostile_case import Case
+from fixtures.hostile_graphs import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from aibom.components import Inspection
 from aibom.errors import FileFault
 from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Severity
+from aibom.formats import recognize
 from aibom.inspectors import (
     INSPECTORS,
     coreml_models,
@@ -47,6 +49,11 @@ def build(case: Case) -> bytes:
         return case.build()
 
 
+def kind_of(case: Case) -> Format:
+    raw = build(case)
+    return recognize(case.file_name, raw[:4096], len(raw), MemorySource(raw))
+
+
 def look(kind: Format, name: str, raw: bytes, limits: Limits | None = None) -> Inspection:
     file = RepoFile(path=name, size=len(raw), format=kind, role=Role.WEIGHTS)
     return TABLE[kind](file, MemorySource(raw), limits or Limits())
@@ -54,9 +61,10 @@ def look(kind: Format, name: str, raw: bytes, limits: Limits | None = None) -> I
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_hostile_files_are_found(case: Case) -> None:
-    """Every hostile file gets the findings that its technique calls for."""
-    found = {finding.rule.id for finding in look(case.format, case.file_name, build(case)).findings}
-    assert set(case.expected_rule_ids) <= found
+    """Every hostile file is known by its bytes, and gets the findings that its technique calls for."""
+    raw = build(case)
+    found = {finding.rule.id for finding in look(kind_of(case), case.file_name, raw).findings}
+    assert case.expected_rule_ids <= found
 
 
 def test_case_names_are_unique() -> None:
@@ -232,10 +240,10 @@ def test_what_looks_alarming_and_is_not(name: str) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_truncation_is_survived(case: Case) -> None:
     """A hostile file cut anywhere near its end, or in the middle, raises nothing but the two faults."""
-    raw = build(case)
+    raw, kind = build(case), kind_of(case)
     for length in {0, 1, 4, 8, 16, len(raw) // 3, len(raw) // 2, *range(max(0, len(raw) - 40), len(raw))}:
         try:
-            look(case.format, case.file_name, raw[:length])
+            look(kind, case.file_name, raw[:length])
         except FileFault:
             continue
 
@@ -247,18 +255,18 @@ def test_every_truncation_is_survived(case: Case) -> None:
 )
 def test_no_damage_makes_an_inspector_fail(case: Case, edits: list[tuple[int, bytes]]) -> None:
     """Bytes changed inside a well-formed file of any format raise nothing but the two faults."""
-    raw = bytearray(build(case))
+    raw, kind = bytearray(build(case)), kind_of(case)
     for place, patch in edits:
         at = place % max(1, len(raw))
         raw[at : at + len(patch)] = patch
     try:
-        look(case.format, case.file_name, bytes(raw))
+        look(kind, case.file_name, bytes(raw))
     except FileFault:
         return
 
 
 @settings(max_examples=60, deadline=None)
-@given(kind=st.sampled_from(sorted({case.format for case in CASES})), raw=st.binary(max_size=300))
+@given(kind=st.sampled_from(sorted({kind_of(case) for case in CASES})), raw=st.binary(max_size=300))
 def test_any_bytes_are_survived(kind: Format, raw: bytes) -> None:
     """Any bytes at all raise nothing but the two faults, whatever format they are taken for."""
     try:
