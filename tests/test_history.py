@@ -72,24 +72,29 @@ def postgres() -> Iterator[str]:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
         )  # fmt: skip
         try:
-            _wait(folder / ".s.PGSQL.5432", server)
-            yield f"postgresql://aibom@/postgres?host={folder}"
+            url = f"postgresql://aibom@/postgres?host={folder}"
+            _wait(url, server)
+            yield url
         finally:
             pid = int((data / "postmaster.pid").read_text().splitlines()[0])
             os.kill(pid, 2)  # SIGINT: fast shutdown
-            server.wait(20)
+            server.wait(120)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(socket: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+    import psycopg  # noqa: PLC0415 -- the extra may be missing
+
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert server.poll() is None
-        if socket.exists():
-            time.sleep(0.3)
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:  # no socket yet, or "the database system is starting up"
+            time.sleep(0.05)
+        else:
             return
-        time.sleep(0.05)
     raise AssertionError("PostgreSQL did not start")
 
 

@@ -7,13 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fleet.fleet_work import act
+from tests.fleet.fleet_work import LONG, act, lines_of, until
 
 from aibom.cli.output import write_file
 from aibom.errors import AibomError, DataError, OutputError, UsageError
@@ -79,9 +78,7 @@ def test_a_lane_that_died_idle_is_replaced() -> None:
         assert 1 == first.result()
         executor: Any = lane.executor
         os.kill(executor.submit(os.getpid).result(), signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and not executor._broken:
-            time.sleep(0.01)
+        until(lambda: bool(executor._broken))
         assert 2 == lane.submit(abs, -2).result()
         assert executor is not lane.executor
     finally:
@@ -113,8 +110,9 @@ driven(Path({out!r}), {targets!r})
 
 def test_kill_nine_of_the_driver_loses_nothing(tmp_path: Path) -> None:
     """After `kill -9` of the driver its workers end too, and the next run does the rest, each target once."""
-    notes, out = tmp_path / "notes", tmp_path / "out"
-    targets = [item for n in range(12) for item in (f"note:{notes}#{n}", f"sleep:0.0{n}1", f"sleep:0.1{n}")]
+    notes, out, gate = tmp_path / "notes", tmp_path / "out", tmp_path / "gate"
+    # The last ones wait for a file, so that the driver dies in the middle however late it is killed.
+    targets = [f"note:{notes}#{n}" for n in range(40)] + [f"wait:{gate}#{n}" for n in range(4)]
     script = tmp_path / "drive.py"
     script.write_text(
         "if __name__ == '__main__':\n"
@@ -122,25 +120,22 @@ def test_kill_nine_of_the_driver_loses_nothing(tmp_path: Path) -> None:
     )
     process = subprocess.Popen([sys.executable, script], start_new_session=True)
     journal = out / "journal.jsonl"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= 6):
-        time.sleep(0.005)
+    until(lambda: lines_of(journal) >= 6)
     process.kill()
     process.wait()
     finished = {entry.target for entry in entries(out)}
-    assert 6 <= len(finished) < len(targets)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _alive(process.pid):
-        time.sleep(0.05)
-    assert not _alive(process.pid)
+    assert 6 <= len(finished) <= 40
+    until(lambda: not _alive(process.pid))
+    gate.touch()
     found = driven(out, targets)
     assert set(targets) == set(found)
     lines = [json.loads(line)["target"] for line in journal.read_text().splitlines()]
     assert len(lines) == len(set(lines))
     done = notes.read_text().split()
-    # A target that was under way when the driver died is the only kind that may be done twice.
-    assert {str(n) for n in range(12)} == set(done)
-    assert len(done) <= 12 + 2
+    assert {str(n) for n in range(40)} == set(done)
+    assert [] == [target for target in finished if done.count(target.partition("#")[2]) > 1]
+    # What was not in the journal yet: of each worker the result that was on its way, and the target after that.
+    assert len(done) <= 40 + 2 * 2
     for entry in found.values():
         assert f"{entry.target} is done\n" == (out / entry.documents["table"]).read_text()
 
@@ -156,20 +151,16 @@ def _alive(session: int) -> bool:
     return False
 
 
-def test_the_time_of_a_target_is_bounded(tmp_path: Path) -> None:
+def test_the_time_of_a_target_is_bounded() -> None:
     """The kernel ends a worker whose target takes too long, whatever it is doing."""
-    (tmp_path / "slow").mkdir()
-    os.mkfifo(tmp_path / "slow" / "fifo")
     code = (
         "import time\nfrom aibom.fleet import worker\nfrom tests.fleet.test_fleet_runs import ORDER\n"
         "from dataclasses import replace\nfrom aibom.fleet.records import Task\n"
         "worker._scan = lambda *_: [i for i in range(10**12) if i < 0]\n"
         "worker.scan_target(Task(target='x', order=replace(ORDER, wall_seconds=0.3)))\n"
     )
-    started = time.monotonic()
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=LONG)
     assert -signal.SIGALRM == ended.returncode
-    assert time.monotonic() - started < 20
 
 
 def test_memory_of_a_worker_is_bounded(tmp_path: Path) -> None:

@@ -6,16 +6,15 @@ executor whose scheduler answers for its workers.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
-from typing import Generic, TypeVar
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any, Generic, TypeVar
 
 from aibom.errors import AibomError
 from aibom.fleet.worker import prepare
@@ -145,22 +144,48 @@ def _fault(future: Future[R]) -> BaseException | None:
         ) from fault
 
 
+class _Context(ForkServerContext):
+    """Makes the process of one executor, and remembers it."""
+
+    started: ForkServerProcess | None = None
+
+    def Process(self, *arguments: Any, **options: Any) -> ForkServerProcess:  # type: ignore[override]  # noqa: N802
+        """Make a process, as an executor asks for it."""
+        self.started = ForkServerProcess(*arguments, **options)
+        return self.started
+
+
 def local_lanes(workers: int, *, memory_bytes: int | None = None) -> list[Lane]:
     """Return a lane for each worker process on this machine; each may use `memory_bytes` of address space."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["aibom.fleet.worker"])
-    pids: dict[int, Future[int]] = {}
+    contexts: dict[int, _Context] = {}
 
     def start() -> Executor:
+        _start_forkserver()
+        context = _Context()
         executor = ProcessPoolExecutor(1, mp_context=context, initializer=prepare, initargs=(memory_bytes,))
-        # The executor does not tell the number of its process, and to stop it at once takes that number.
-        pids[id(executor)] = executor.submit(os.getpid)
+        contexts[id(executor)] = context
         return executor
 
     def kill(executor: Executor) -> None:
-        known = pids.pop(id(executor))
-        with contextlib.suppress(BrokenProcessPool, CancelledError, TimeoutError, ProcessLookupError):
-            os.kill(known.result(timeout=1), signal.SIGKILL)
+        # The executor tells nobody which process it has, and a process that is still starting could not answer.
+        process = contexts.pop(id(executor)).started
+        if process is not None and process.pid is not None:
+            process.kill()
         executor.shutdown(wait=False, cancel_futures=True)
 
     return [Lane(start, kill=kill) for _ in range(workers)]
+
+
+def _start_forkserver() -> None:
+    """Start the process that all workers are copies of, where it does not run yet.
+
+    It starts with Ctrl-C blocked, and its copies inherit that: a worker would otherwise be struck between its first
+    instruction and the one that ignores Ctrl-C, and write a traceback over the driver's one line.
+    """
+    forkserver.set_forkserver_preload(["aibom.fleet.worker"])
+    resource_tracker.ensure_running()  # it would be started on the way, and take the block away again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
