@@ -40,7 +40,7 @@ class Tensor:
     """One named tensor. `dtype` in safetensors' spelling (`F32`, `BF16`) or the format's own (`Q4_K`).
 
     `shape` counts elements. `offset` and `length` are the bytes in the file that hold it in C order, or None where
-    they are strided, compressed or in another file.
+    they are strided or compressed. `beside` is the path, from the file's own folder, of another file that holds them.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Tensor:
     shape: tuple[int, ...]
     offset: int | None = None
     length: int | None = None
+    beside: str | None = None
     digest: str | None = None
     """BLAKE3 over type, shape and bytes (docs/tensor-digests.md), where tensor digests were asked for."""
 
@@ -175,7 +176,8 @@ class TensorRoot:
     """One copy of the weights by content, whatever files it is cut into (docs/tensor-digests.md).
 
     `named` is the Merkle root over names and digests, `unnamed` the one over digests alone; both are None unless every
-    tensor has a digest. `left_out` names tensors without one.
+    tensor has a digest. `left_out` names tensors without one. `read_again` counts tensors whose bytes stand in no file
+    as they are (strided, compressed), so that a second read had to give them.
     """
 
     paths: tuple[str, ...]
@@ -183,6 +185,7 @@ class TensorRoot:
     named: str | None = None
     unnamed: str | None = None
     left_out: tuple[str, ...] = ()
+    read_again: int = 0
 
 
 # --- resolution -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.inspection import Inspectors
 from aibom.inspectors import INSPECTORS
 from aibom.inspectors.protocol import Inspector
-from aibom.integrity.checking import gather, tensor_roots, verify, with_digests
+from aibom.integrity.checking import gather, tensor_roots, verify, with_tensor_digests
 from aibom.integrity.listed import compare_listed
 from aibom.inventory import Inventory, take_inventory
 from aibom.report import Report, ToolInfo
@@ -100,9 +100,7 @@ def scan(
             advisories=advisories,
         )
     if settings.tensor_digests:
-        inspections = tuple(
-            with_digests(item, digested[item.file.path]) if item.file.path in digested else item for item in inspections
-        )
+        inspections = with_tensor_digests(source, inspections, digested, settings.limits)
     digests = {
         file.path: (*(digested[file.path].digests if file.path in digested else ()), *file.declared_digests)
         for file in inventory.files

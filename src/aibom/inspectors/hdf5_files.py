@@ -186,7 +186,7 @@ class _Walk:
             )  # fmt: skip
             self._complete = False
             return
-        laid_out = contiguous and found.offset is not None
+        laid_out = contiguous and found.offset is not None and kind.in_order
         name = path.removeprefix("/")
         self._tensors.append(
             Tensor(name=name, dtype=dtype, shape=found.shape or (), offset=found.offset if laid_out else None,

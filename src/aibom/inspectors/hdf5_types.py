@@ -14,11 +14,15 @@ _FLOATS = {(8, 4): "F8_E4M3", (8, 5): "F8_E5M2", (16, 5): "F16", (16, 8): "BF16"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datatype:
-    """An element type. `name` is in safetensors' spelling where there is one, "" for what is no number."""
+    """An element type. `name` is in safetensors' spelling where there is one, "" for what is no number.
+
+    `in_order` says that its bytes are known to be little-endian.
+    """
 
     kind: int
     size: int
     name: str
+    in_order: bool
     is_text: bool = False
 
 
@@ -39,7 +43,10 @@ def read_datatype(body: Cursor) -> Datatype:
         name = f"V{size}"
     elif kind == _COMPOUND and bits & 0xFFFF == 2 and body.block[body.at :].startswith((b"r\0", b"real\0")):
         name = f"C{8 * size}"
-    return Datatype(kind=kind, size=size, name=name, is_text=kind == STRING or (kind == _VARIABLE and bits & 15 == 1))
+    # Bit 0 is the byte order of a number (bit 6 is VAX's); those of an enumeration and a pair have types of their own.
+    in_order = size == 1 or kind == _OPAQUE or (kind in {_INTEGER, _BITFIELD, _FLOAT} and not bits & 0x41)
+    is_text = kind == STRING or (kind == _VARIABLE and bits & 15 == 1)
+    return Datatype(kind=kind, size=size, name=name, in_order=in_order, is_text=is_text)
 
 
 def read_filters(body: Cursor) -> tuple[int, ...]:

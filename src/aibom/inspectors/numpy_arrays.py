@@ -127,7 +127,7 @@ class _Reading:
             if dtype not in _NO_NUMBERS:
                 self.by_dtype[dtype] = self.by_dtype.get(dtype, 0) + header.items * count
         in_order = not header.fortran or sum(size != 1 for size in header.shape) < 2
-        plain = len(header.fields) == 1 and not header.swapped and in_order
+        plain = header.plain and not header.swapped and in_order
         self.tensors.append(
             Tensor(
                 name=_name(self.file, self.arrays),

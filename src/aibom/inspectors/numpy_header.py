@@ -35,7 +35,7 @@ class ArrayHeader:
     """What a header says. `data_offset` and `item_bytes` are bytes; `objects` where items are pickled objects.
 
     `fields` are the leaves of a structured type as (dtype, elements per item); one leaf for a plain type. `swapped`
-    where numbers stand in big-endian order.
+    where numbers stand in big-endian order. `plain` says that an item is one number (or text) and nothing else.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +44,7 @@ class ArrayHeader:
     fields: tuple[tuple[str, int], ...]
     objects: bool
     swapped: bool
+    plain: bool
     data_offset: int
 
     @property
@@ -116,6 +117,7 @@ def _header(value: Literal, data_offset: int) -> ArrayHeader:
         fields=tuple((name, count) for name, _, count, _ in leaves if name != "VOID"),
         objects=any(name == "OBJECT" for name, _, _, _ in leaves),
         swapped=any(swapped for _, _, _, swapped in leaves),
+        plain=len(leaves) == 1 and leaves[0][0] not in {"OBJECT", "VOID"} and leaves[0][2] == 1,
         data_offset=data_offset,
     )
 

@@ -89,8 +89,8 @@ def judge_external(seen: Observations, tensor: OnnxTensor) -> None:
             PATH_TRAVERSAL, f"external data at {shown(location)} {why}", offset=tensor.place,
             evidence=(f"tensor {shown(tensor.name)}",),
         )  # fmt: skip
-    offset, length = _number(external.get("offset")), _number(external.get("length"))
-    if any(key in external and _number(external[key]) is None for key in ("offset", "length")):
+    offset, length = number(external.get("offset")), number(external.get("length"))
+    if any(key in external and number(external[key]) is None for key in ("offset", "length")):
         seen.report(
             MALFORMED_FILE,
             f"tensor {shown(tensor.name)} has an external offset or length that is no number",
@@ -140,7 +140,8 @@ def judge_operators(
         )
 
 
-def _number(text: str | None) -> int | None:
+def number(text: str | None) -> int | None:
+    """Return the number that an entry of external data spells, None where it is none."""
     return int(text) if text is not None and len(text) < 20 and text.isascii() and text.isdecimal() else None
 
 

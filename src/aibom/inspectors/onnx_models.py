@@ -9,9 +9,10 @@ from collections import Counter
 
 from aibom.components import Inspection, Tensor, TensorSummary
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
-from aibom.files import RepoFile
+from aibom.files import RepoFile, escape_name
+from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
-from aibom.inspectors.onnx_judgements import Operator, judge_compiled, judge_external, judge_operators
+from aibom.inspectors.onnx_judgements import Operator, judge_compiled, judge_external, judge_operators, number
 from aibom.inspectors.onnx_tensors import OnnxTensor, read_pair, read_tensor
 from aibom.inspectors.protobuf import Field, ProtobufReader
 from aibom.inspectors.protocol import MALFORMED_FILE
@@ -97,9 +98,10 @@ class _Walk:
         tensors: list[Tensor] = []
         for weight in self._weights:
             assert weight.type is not None
+            offset, length, beside = _place(weight)
             tensors.append(
-                Tensor(name=weight.name, dtype=weight.type.name, shape=tuple(weight.shape),
-                       offset=weight.offset, length=weight.length)
+                Tensor(name=weight.name, dtype=weight.type.name, shape=tuple(weight.shape), offset=offset,
+                       length=length, beside=beside)
             )  # fmt: skip
             if weight.is_external:
                 external = weight.external or {}
@@ -228,3 +230,14 @@ class _Walk:
 
     def _long_text(self, item: Field) -> str:
         return self._reader.text(item, self._limits.text_bytes)
+
+
+def _place(weight: OnnxTensor) -> tuple[int | None, int | None, str | None]:
+    """Return where the bytes of a weight stand as in memory, and the file beside the model that holds them, if one."""
+    if not weight.is_external:
+        return weight.offset, weight.length, None
+    external = weight.external or {}
+    path, offset = external.get("location", ""), number(external.get("offset", "0"))
+    if not path or why_outside(path) is not None or offset is None or weight.type is None:
+        return None, None, None
+    return offset, weight.type.bytes_of(weight.elements), escape_name(path.removeprefix("./").encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 from aibom.containers.protocol import Budget
@@ -61,23 +60,20 @@ def _opener(data: ByteSource, pickle: TorchPickle, limits: Limits) -> OpenStorag
     return open_storage
 
 
-def elements(view: View, open_storage: OpenStorage, *, little_endian: bool) -> Iterator[bytes]:
-    """Yield a view's bytes; it has to fit its storage, and no element may share a byte with another.
+def elements(view: View, storage: ByteSource, *, little_endian: bool) -> Iterator[bytes]:
+    """Yield the bytes of a view that fits its storage, which is given whole; OSError where it can't be read.
 
-    Raises:
-        MalformedFile, LimitExceeded: the storage is not there or not of the stated size.
-        OSError: it can't be read.
+    No two elements may share a byte.
     """
     changes = _changes(view, little_endian=little_endian)
-    with closing(open_storage(view.storage)) as source:
-        for chunk in in_c_order(block_of(view, source)):
-            changed = chunk
-            for change in changes:
-                changed = change(changed)
-            yield changed
+    for chunk in in_c_order(block_of(view, storage)):
+        changed = chunk
+        for change in changes:
+            changed = change(changed)
+        yield changed
 
 
-def block_of(view: View, source: ByteSource) -> Block:
+def block_of(view: View, storage: ByteSource) -> Block:
     """Return a view as a block of its storage's bytes; elements of 16 bytes are taken as two of eight."""
     item = view.dtype.size
     # A part of a storage begins at a whole number of its own elements, which are the view's.
@@ -85,7 +81,7 @@ def block_of(view: View, source: ByteSource) -> Block:
     if (parts := item // _WIDEST) > 1:
         item, offset = _WIDEST, parts * offset
         shape, stride = (*shape, parts), (*(parts * step for step in stride), 1)
-    return Block(source=source, item=item, offset=offset, shape=shape, stride=stride)
+    return Block(source=storage, item=item, offset=offset, shape=shape, stride=stride)
 
 
 def _changes(view: View, *, little_endian: bool) -> tuple[Change, ...]:

@@ -18,16 +18,25 @@ from aibom.integrity.hub_listing import HUB_LISTING
 from aibom.integrity.lfs import find_content
 from aibom.integrity.requirement import require_signature, uncovered
 from aibom.integrity.rules import SIGNER_UNTRUSTED, UNSIGNED_FILE
+from aibom.integrity.second_read import read_again
 from aibom.integrity.shards import check_shards
 from aibom.integrity.tensors import compare_copies, tensor_roots, with_digests
+from aibom.limits import Limits
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
 
-__all__ = ["Gathered", "gather", "tensor_roots", "verify", "with_digests"]
+__all__ = ["Gathered", "gather", "tensor_roots", "verify", "with_tensor_digests"]
 
 _SOFT = frozenset({CARD_DIGEST, HUB_LISTING})
 _GOOD = frozenset({SignatureStatus.VERIFIED, SignatureStatus.VERIFIED_PARTIAL})
 _SHOWN = 20
+
+
+def with_tensor_digests(
+    source: Source, inspections: tuple[Inspection, ...], digested: Mapping[str, FileDigests], limits: Limits
+) -> tuple[Inspection, ...]:
+    """Return the inspections with the digests of tensors: those of the files' own read, then those of a second one."""
+    return read_again(source, with_digests(inspections, digested), digested, limits)
 
 
 def verify(

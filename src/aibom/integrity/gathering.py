@@ -216,9 +216,9 @@ def _plan(
         if item.minisign is not None and item.minisign.prehashed and item.subject is not None:
             plan[item.subject] = _wider(plan[item.subject], "blake2b")
     if settings.tensor_digests:
-        for inspection in inspections:
-            if spans := plan_spans(inspection):
-                plan[inspection.file.path] = replace(plan[inspection.file.path], spans=spans)
+        for path, spans in plan_spans(inspections).items():
+            if path in plan:
+                plan[path] = replace(plan[path], spans=spans)
     return plan
 
 

@@ -6,7 +6,7 @@ The bytes are digested while the file is: this module says which spans, and make
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aibom.components import Inspection, SignatureStatus, Tensor, TensorRoot, Verification
@@ -21,6 +21,7 @@ _PREFIX = "aibom-tensor-v1"
 _BYTE_ORDER = "aibom:byte-order"
 _PART = re.compile(r"(?P<stem>.*?)(?:-\d{5}-of-\d{5})?(?P<ending>\.[A-Za-z0-9]+)")
 _NAMED_BY_TORCH = frozenset({Format.SAFETENSORS, Format.PYTORCH_ZIP, Format.PYTORCH_LEGACY, Format.PYTORCH_TAR})
+_ARRAYS = frozenset({Format.NUMPY_NPZ, Format.SKOPS})
 _SHOWN = 10
 
 
@@ -29,33 +30,63 @@ def preamble(tensor: Tensor) -> bytes:
     return f"{_PREFIX} {tensor.dtype} [{','.join(map(str, tensor.shape))}]\n".encode()
 
 
-def plan_spans(inspection: Inspection) -> tuple[Span, ...]:
-    """Return the spans of the tensors that stand in one piece in the file, in the order of the summary."""
-    return tuple(
-        Span(prefix=preamble(tensor), offset=tensor.offset, length=tensor.length)
-        for tensor in _whole(inspection)
-        if tensor.offset is not None and tensor.length is not None
-    )
+def plan_spans(inspections: Iterable[Inspection]) -> dict[str, tuple[Span, ...]]:
+    """Return by path the spans of the tensors that stand in one piece in a file, their own or one beside it."""
+    spans: dict[str, list[Span]] = {}
+    for inspection in inspections:
+        for path, span in placed(inspection):
+            spans.setdefault(path, []).append(span)
+    return {path: tuple(found) for path, found in spans.items()}
 
 
-def with_digests(inspection: Inspection, found: FileDigests) -> Inspection:
-    """Return the inspection with what was computed written to its tensors."""
-    if inspection.tensors is None or inspection.file.members or not found.spans:
-        return inspection
-    values = iter(found.spans)
-    whole = {id(tensor) for tensor in _whole(inspection)}
-    tensors = tuple(
-        replace(tensor, digest=next(values)) if id(tensor) in whole else tensor for tensor in inspection.tensors.tensors
-    )
-    return replace(inspection, tensors=replace(inspection.tensors, tensors=tensors))
+def with_digests(inspections: Iterable[Inspection], digested: Mapping[str, FileDigests]) -> tuple[Inspection, ...]:
+    """Return the inspections with what was computed written to their tensors, in the order of the plan."""
+    values = {path: iter(found.spans) for path, found in digested.items()}
+    done = []
+    for inspection in inspections:
+        found = [next(values[path], None) if path in values else None for path, _ in placed(inspection)]
+        done.append(_written(inspection, found) if any(found) else inspection)
+    return tuple(done)
 
 
-def _whole(inspection: Inspection) -> Iterator[Tensor]:
-    if inspection.tensors is None or inspection.file.members or _BYTE_ORDER in inspection.metadata:
+def placed(inspection: Inspection) -> Iterator[tuple[str, Span]]:
+    """Yield path and span of every tensor of a file that stands in one piece, in the order of the summary."""
+    file = inspection.file
+    if file.members:
         return
-    for tensor in inspection.tensors.tensors:
-        if tensor.offset is not None and tensor.length is not None:
-            yield tensor
+    for tensor in _in_one_piece(inspection):
+        path = file.path if tensor.beside is None else file.path[: file.path.rfind("/") + 1] + tensor.beside
+        yield path, span_of(tensor)
+
+
+def span_of(tensor: Tensor) -> Span:
+    """Return the span of a tensor that stands in one piece."""
+    assert tensor.offset is not None
+    assert tensor.length is not None
+    return Span(prefix=preamble(tensor), offset=tensor.offset, length=tensor.length)
+
+
+def in_one_piece(tensor: Tensor) -> bool:
+    """Say whether the bytes of a tensor stand in C order in some file."""
+    return tensor.offset is not None and tensor.length is not None
+
+
+def _in_one_piece(inspection: Inspection) -> Iterator[Tensor]:
+    if inspection.tensors is not None and not is_big_endian(inspection):
+        yield from filter(in_one_piece, inspection.tensors.tensors)
+
+
+def is_big_endian(inspection: Inspection) -> bool:
+    """Say whether a whole file holds its numbers in the other byte order."""
+    return _BYTE_ORDER in inspection.metadata
+
+
+def _written(inspection: Inspection, found: Iterable[str | None]) -> Inspection:
+    assert inspection.tensors is not None
+    values = iter(found)
+    summary = inspection.tensors
+    tensors = (replace(item, digest=next(values)) if in_one_piece(item) else item for item in summary.tensors)
+    return replace(inspection, tensors=replace(summary, tensors=tuple(tensors)))
 
 
 # --- roots ------------------------------------------------------------------------------------------------------------
@@ -77,12 +108,16 @@ def merkle_root(leaves: Sequence[bytes]) -> str | None:
 
 @dataclass(slots=True)
 class Copy:
-    """One copy of the weights: the files of one name and form, shards taken together."""
+    """One copy of the weights: the files of one name and form, shards taken together.
+
+    `paths` name files, or files inside containers. `read_again` counts tensors that took a second read.
+    """
 
     paths: list[str] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     complete: bool = True
     format: Format = Format.UNKNOWN
+    read_again: int = 0
 
 
 def tensor_roots(inspections: tuple[Inspection, ...]) -> tuple[TensorRoot, ...]:
@@ -92,18 +127,24 @@ def tensor_roots(inspections: tuple[Inspection, ...]) -> tuple[TensorRoot, ...]:
 
 def copies_of(inspections: tuple[Inspection, ...]) -> dict[tuple[str, str], Copy]:
     """Return every copy of the weights by its path without number and ending, and its ending."""
+    outer = {item.file.path: item.file.format for item in inspections if not item.file.members}
     copies: dict[tuple[str, str], Copy] = {}
     for item in inspections:
-        match = _PART.fullmatch(item.file.path)
-        if item.tensors is None or item.file.members or not item.tensors.tensors or match is None:
+        # The arrays in a container of arrays are one copy; in any other container each member is a file.
+        of_arrays = len(item.file.members) == 1 and outer.get(item.file.path) in _ARRAYS
+        path = item.file.path if of_arrays else " › ".join((item.file.path, *item.file.members))
+        match = _PART.fullmatch(path)
+        if item.tensors is None or not item.tensors.tensors or match is None:
             continue
         copy = copies.setdefault((match["stem"], match["ending"]), Copy(format=item.file.format))
-        copy.paths.append(item.file.path)
+        if path not in copy.paths:
+            copy.paths.append(path)
         copy.complete = copy.complete and item.tensors.complete
         for tensor in item.tensors.tensors:
             # A name that stands twice names nothing.
             known = copy.tensors.setdefault(tensor.name, tensor)
             copy.complete = copy.complete and known.digest == tensor.digest
+            copy.read_again += tensor.digest is not None and (bool(item.file.members) or not in_one_piece(tensor))
     return copies
 
 
@@ -115,7 +156,12 @@ def _root(copy: Copy) -> TensorRoot:
         named = merkle_root([digests[name] + name.encode() for name in sorted(digests, key=str.encode)])
         unnamed = merkle_root(sorted(digests.values()))
     return TensorRoot(
-        paths=tuple(sorted(copy.paths)), tensors=len(copy.tensors), named=named, unnamed=unnamed, left_out=left_out
+        paths=tuple(sorted(copy.paths)),
+        tensors=len(copy.tensors),
+        named=named,
+        unnamed=unnamed,
+        left_out=left_out,
+        read_again=copy.read_again,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ from aibom.files import RepoFile
 from aibom.findings import Finding, Severity
 from aibom.inspectors.pytorch_names import Named
 from aibom.inspectors.torch_elements import OpenStorage, elements
-from aibom.inspectors.torch_views import TorchTensor
+from aibom.inspectors.torch_views import TorchTensor, View
 from aibom.lift.checkpoint import read_checkpoint
 from aibom.lift.writer import Outgoing, holds, write
 from aibom.limits import MIB, Limits
@@ -115,8 +117,13 @@ def _outgoing(
         raise LiftRefused(f"{file.path}: {item.name} reaches beyond its storage")
     if not holds(tensor.dtype):
         return f"elements of type {tensor.dtype}"
-    content = partial(elements, view, open_storage, little_endian=little_endian)
+    content = partial(_content, view, open_storage, little_endian=little_endian)
     return Outgoing(name=item.name, dtype=tensor.dtype, shape=tensor.shape, content=content)
+
+
+def _content(view: View, open_storage: OpenStorage, *, little_endian: bool) -> Iterator[bytes]:
+    with closing(open_storage(view.storage)) as storage:
+        yield from elements(view, storage, little_endian=little_endian)
 
 
 def _refuse_clashes(file: RepoFile, outgoing: list[Outgoing]) -> None:
