@@ -230,6 +230,7 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 128
 
         def handle_error(self, request: object, client_address: object) -> None:
             """A connection that a test cuts is no error."""

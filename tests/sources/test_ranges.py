@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aibom.errors import LimitExceeded, MalformedFile
-from aibom.sources.ranges import DEPENDENT_REQUESTS, FIRST_WINDOW, BlockCache, RangeSource, ReadBudget
+from aibom.sources.block_cache import BlockCache
+from aibom.sources.ranges import DEPENDENT_REQUESTS, FIRST_WINDOW, RangeSource, ReadBudget
 
 MIB = 1024 * 1024
 
@@ -15,21 +16,26 @@ MIB = 1024 * 1024
 class FakeRemote:
     """A remote file that remembers what it was asked; `short` makes every answer too short by that many bytes."""
 
-    def __init__(self, data: bytes, *, short: int = 0, ends_at: int | None = None) -> None:
+    def __init__(self, data: bytes, *, short: int = 0, ends_at: int | None = None, fails_at: range = range(0)) -> None:
         self.data = data
         self.short = short
         self.ends_at = ends_at
+        self.fails_at = fails_at
+        self.streamed = 0
         self.asked: list[tuple[int, int]] = []
         self.streams: list[int] = []
 
     def fetch(self, offset: int, length: int) -> bytes:
         self.asked.append((offset, length))
+        if offset in self.fails_at:
+            raise OSError(5, "broken")
         return self.data[offset : offset + length - self.short]
 
     def stream(self, offset: int) -> Iterator[bytes]:
         self.streams.append(offset)
         end = len(self.data) if self.ends_at is None else self.ends_at
         for start in range(offset, end, 50_000):
+            self.streamed += 50_000
             yield self.data[start : min(start + 50_000, end)]
 
 
@@ -37,8 +43,17 @@ def source(remote: FakeRemote, *, file: int = 64 * MIB, stream: int = 64 * MIB, 
     return RangeSource(remote, len(remote.data), file_budget=file, stream_budget=stream, scan_budget=ReadBudget(scan))
 
 
+def uneven(end: int) -> Iterator[int]:
+    """Yield places whose distances never repeat."""
+    place = number = 0
+    while place < end:
+        yield place
+        number += 1
+        place += 150_000 + number * number * 7919 % 49_999
+
+
 def hop(data: RangeSource) -> None:
-    for offset in range(0, data.size, 150_000):
+    for offset in uneven(data.size):
         data.read_at(offset, 16)
 
 
@@ -86,14 +101,64 @@ def test_a_reader_that_hops_in_small_steps_is_streamed() -> None:
     """A reader that hops along a chain is served from one stream after a few requests, also a little backwards."""
     remote = FakeRemote(pattern(30 * MIB))
     data = source(remote)
-    step = 200_000
-    for number in range(100):
-        assert remote.data[number * step :][:16] == data.read_at(number * step, 16)
-    assert len(remote.asked) <= 10
+    places = list(uneven(20 * MIB))
+    for place in places:
+        assert remote.data[place : place + 16] == data.read_at(place, 16)
+    assert len(remote.asked) <= 18
     assert 1 == len(remote.streams)
-    back = 99 * step - 1000
+    back = places[-1] - 1000
     assert remote.data[back : back + 16] == data.read_at(back, 16)
     assert remote.data[:16] == data.read_at(0, 16), "what was read before the stream is still there"
+
+
+def test_a_stream_is_left_for_a_long_jump() -> None:
+    """Skipping more than a new request costs ends the transfer: what lies between is not moved."""
+    remote = FakeRemote(pattern(200 * MIB))
+    data = source(remote, stream=400 * MIB)
+    for place in uneven(12 * MIB):
+        data.read_at(place, 16)
+    moved = remote.streamed
+    assert 1 == len(remote.streams)
+    end = 190 * MIB
+    assert remote.data[end : end + 16] == data.read_at(end, 16)
+    assert remote.streamed <= moved + 50_000
+
+
+@pytest.mark.parametrize("cycle", [(4_000_000,), (300_000, 900_000, 90_000), (2_000_000, 2_000_011, 2_000_003)])
+def test_distances_that_repeat_are_foreseen(cycle: tuple[int, ...]) -> None:
+    """Once a reader's steps repeat, the next places are asked for together, and little more than is read."""
+    remote = FakeRemote(pattern(200 * MIB))
+    data = source(remote)
+    place = number = 0
+    while place < data.size - 100_000:
+        assert remote.data[place : place + 300] == data.read_at(place, 300)
+        place += cycle[number % len(cycle)] + number % 3
+        number += 1
+    assert [] == remote.streams
+    assert number <= len(remote.asked) <= number + 64, "guesses may reach beyond the reader"
+    assert sum(length for _, length in remote.asked) < number * 5000 + 20 * FIRST_WINDOW
+
+
+def test_what_was_foreseen_wrongly_costs_little() -> None:
+    """A reader whose steps stop repeating is served all the same; after a few wrong guesses none is made."""
+    remote = FakeRemote(pattern(100 * MIB))
+    data = source(remote)
+    place = 0
+    for number in range(80):
+        assert remote.data[place : place + 16] == data.read_at(place, 16)
+        place += 400_000 if number % 20 < 10 else 500_000 + number * 10_000
+    assert sum(length for _, length in remote.asked) < 84 * FIRST_WINDOW, "little more than its own hops cost"
+
+
+def test_a_guess_that_fails_is_not_the_readers_fault() -> None:
+    """A window that nobody asked for may fail; the reader who then asks for it meets the fault or the bytes."""
+    remote = FakeRemote(pattern(100 * MIB), fails_at=range(5_100_000, 5_500_000))
+    data = source(remote)
+    for place in range(0, 5_000_001, 400_000):
+        data.read_at(place, 16)
+    with pytest.raises(OSError, match="broken"):
+        data.read_at(5_200_000, 16)
+    assert remote.data[6_000_000 : 6_000_000 + 16] == data.read_at(6_000_000, 16)
 
 
 def test_a_reader_that_jumps_about_is_streamed_in_the_end() -> None:

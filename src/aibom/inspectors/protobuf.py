@@ -13,6 +13,9 @@ from aibom.errors import LimitExceeded, MalformedFile
 from aibom.sources.bytesource import ByteSource
 
 _WINDOW = 64 * 1024
+# Of a distant file the source keeps what it fetched, so that small reads cost no request: a large one would make it
+# fetch what lies behind the fields, which is weights.
+_DISTANT_WINDOW = 2 * 1024
 _HEAD = 20  # the longest key with the longest varint behind it
 _VARINT_BYTES = 10
 _LAST_FIELD = (1 << 29) - 1
@@ -60,6 +63,7 @@ class ProtobufReader:
 
     def __init__(self, data: ByteSource, *, fields: int) -> None:
         self._data = data
+        self._reads = _DISTANT_WINDOW if data.distant else _WINDOW
         self._left = fields
         self._window = b""
         self._start = 0
@@ -147,7 +151,7 @@ class ProtobufReader:
         # One read serves the fields around it too. At the end of the file the window is short, and stays so.
         if at < 0 or (at + _HEAD > len(self._window) and self._start + len(self._window) < self.size):
             self._start = position
-            self._window = self._data.read_at(position, _WINDOW)
+            self._window = self._data.read_at(position, self._reads)
             at = 0
         window = self._window
         value = shift = 0

@@ -22,6 +22,8 @@ from aibom.errors import LimitExceeded, MalformedFile, TargetError
 _MOST_REDIRECTS = 5
 _MOST_TRIES = 5
 _LONGEST_WAIT = 30.0
+# As many as there are requests side by side: one that is closed after each use would cost a handshake each.
+_CONNECTIONS = 40
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -144,7 +146,13 @@ class Network:
             )
         if self._client is None:
             quiet_dependencies()
-            self._client = _library().Client(timeout=self.timeout, follow_redirects=False, trust_env=True)
+            library = _library()
+            self._client = library.Client(
+                timeout=self.timeout,
+                follow_redirects=False,
+                trust_env=True,
+                limits=library.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+            )
         return self._client
 
     def _check_address(self, url: str) -> None:

@@ -2,18 +2,23 @@
 
 Measured (docs/remote.md): a first read of 64 KiB covers nearly every safetensors header in one request; doubling the
 window while the reader is sequential reads a 7 MB GGUF header in five; a format that links its parts (ONNX with inline
-weights) is streamed after 64 dependent requests, because each of them waits for the one before.
+weights) costs a request a part, each of which waits for the one before. Where the distances repeat, the next parts are
+asked for side by side (`strides`); where they do not and are short, or after 64 such requests, the file is streamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from types import TracebackType
 from typing import Protocol, Self
 
-from aibom.errors import LimitExceeded, MalformedFile
+from aibom.errors import FileFault, LimitExceeded, MalformedFile
+from aibom.sources.block_cache import BlockCache
+from aibom.sources.strides import Strides
 
 KIB = 1024
 FIRST_WINDOW = 64 * KIB
@@ -23,9 +28,15 @@ DEPENDENT_REQUESTS = 64
 # hops forwards by less than that, again and again, is better served by a stream. Assumed rather than measured, so that
 # the same target is read in the same way everywhere.
 _BYTES_PER_REQUEST = 6 * KIB * KIB
-_HOPS = 8
-# A stream that is read forwards keeps this much behind the reader, for the small steps back that readers make.
+# It is given time to show two turns of a cycle first.
+_HOPS = 16
+# A stream that is read forwards keeps this much behind the reader, for the small steps back that readers make, and is
+# left when the reader skips more than this at once: asking anew is cheaper.
 _STREAM_TAIL = 1024 * KIB
+_LONGEST_SKIP = 16 * _BYTES_PER_REQUEST
+# What is foreseen is asked for with this many bytes around it, and with this many requests at a time.
+_SLACK = 2 * KIB
+_SIDE_BY_SIDE = 32
 
 
 class Remote(Protocol):
@@ -69,44 +80,6 @@ class ReadBudget:
             self.requests += 1
 
 
-class BlockCache:
-    """Pieces of one file that were read, no two of which touch. Offsets are in bytes."""
-
-    def __init__(self) -> None:
-        self._pieces: list[tuple[int, bytes]] = []
-
-    def get(self, offset: int, length: int) -> bytes | None:
-        """Return these bytes if one piece holds all of them."""
-        for start, piece in self._pieces:
-            if start <= offset and offset + length <= start + len(piece):
-                return piece[offset - start : offset - start + length]
-        return None
-
-    def put(self, offset: int, data: bytes) -> None:
-        """Keep a piece; it becomes one with all pieces that it touches."""
-        start, end = offset, offset + len(data)
-        apart = []
-        touching = []
-        for piece_start, piece in self._pieces:
-            if piece_start <= end and start <= piece_start + len(piece):
-                touching.append((piece_start, piece))
-            else:
-                apart.append((piece_start, piece))
-        first = min([start, *(at for at, _ in touching)])
-        last = max([end, *(at + len(piece) for at, piece in touching)])
-        merged = bytearray(last - first)
-        for at, piece in (*touching, (start, data)):
-            merged[at - first : at - first + len(piece)] = piece
-        self._pieces = [*apart, (first, bytes(merged))]
-
-    def missing(self, offset: int, length: int) -> int:
-        """Return the offset of the first byte of this range that no piece holds, or the range's end."""
-        for start, piece in self._pieces:
-            if start <= offset < start + len(piece):
-                return min(start + len(piece), offset + length)
-        return offset
-
-
 class RangeSource:
     """A remote file as a `ByteSource`. One instance a path: inventory, inspector and resolver share what was read.
 
@@ -130,6 +103,9 @@ class RangeSource:
         self._requests = 0
         self._hops = 0
         self._hopped_from = 0
+        self._strides = Strides()
+        self._hopped_to = 0
+        self._reach = 0
         self._stream: _Stream | None = None
         self._whole: _Stream | None = None
         self._lock = Lock()
@@ -144,6 +120,8 @@ class RangeSource:
                 if self._stream is not None and self._stream.covers(offset):
                     return self._stream.read(offset, length)
                 self._read_more(offset, length)
+            if 0 <= offset - self._hopped_to < FIRST_WINDOW and self._hopped_to:
+                self._reach = max(self._reach, offset - self._hopped_to + length)
             return data
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -167,26 +145,62 @@ class RangeSource:
 
     def _read_more(self, offset: int, length: int) -> None:
         start = self._cache.missing(offset, length)
-        end = offset + length
         # A reader that goes on where the last read ended will want more of the same; one that jumps may not.
         self._window = min(self._window * 2, LARGEST_WINDOW) if start == self._next and self._requests else FIRST_WINDOW
-        want = min(max(end - start, self._window), self.size - start)
+        want = min(max(offset + length - start, self._window), self.size - start)
         self._count_hop(start)
-        if (self._requests >= DEPENDENT_REQUESTS or self._hops_short()) and self.size - start <= self._stream_budget:
-            self._scan_budget.stream(self.size - start)
-            self._stream_budget -= self.size - start
-            self._stream = _Stream(self._remote.stream(start), start)
+        goes_on = start == self._next or start > offset  # behind the last window, or behind one that was foreseen
+        if self._requests and not goes_on:
+            self._strides.note(start)
+            self._hopped_to = start
+        foreseen = [] if goes_on else self._foreseen(want)
+        stubborn = self._requests >= DEPENDENT_REQUESTS or self._hops_short()
+        if stubborn and not foreseen and self.size - start <= self._stream_budget:
+            self._start_stream(start)
             return
-        if want > self._left:
-            raise LimitExceeded("reading on would move more bytes of this file over the network than the limit allows")
-        self._scan_budget.take(want)
-        self._left -= want
-        data = self._remote.fetch(start, want)
+        self._take(want)
+        data = self._fetch_with(start, want, foreseen) if foreseen else self._remote.fetch(start, want)
         if len(data) != want:
             raise MalformedFile(f"{len(data)} bytes came where {want} were promised", offset=start)
         self._requests += 1
         self._next = start + want
         self._cache.put(start, data)
+
+    def _take(self, length: int) -> None:
+        if length > self._left:
+            raise LimitExceeded("reading on would move more bytes of this file over the network than the limit allows")
+        self._scan_budget.take(length)
+        self._left -= length
+
+    def _start_stream(self, start: int) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._scan_budget.stream(self.size - start)
+        self._stream_budget -= self.size - start
+        self._stream = _Stream(self._remote.stream(start), start)
+
+    def _foreseen(self, want: int) -> list[tuple[int, int]]:
+        """Return the windows, as (offset, length), that the reader will want after a hop that costs `want` bytes."""
+        length = self._reach + 2 * _SLACK
+        windows = [(max(0, at - _SLACK), length) for at in self._strides.foresee()]
+        inside = [(at, length) for at, length in windows if at + length <= self.size]
+        return inside if want + len(inside) * length <= self._left else []
+
+    def _fetch_with(self, start: int, want: int, windows: list[tuple[int, int]]) -> bytes:
+        """Return what is wanted, and keep windows that are asked for at its side.
+
+        Nobody has asked for those yet: what fails of them fails again when somebody does.
+        """
+        for _, length in windows:
+            self._take(length)
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            wanted = pool.submit(self._remote.fetch, start, want)
+            asked = [(at, length, pool.submit(self._remote.fetch, at, length)) for at, length in windows]
+        for at, length, answer in asked:
+            with suppress(OSError, FileFault):
+                if len(data := answer.result()) == length:
+                    self._cache.put(at, data)
+        return wanted.result()
 
     def _count_hop(self, start: int) -> None:
         if start < self._next:
@@ -239,17 +253,28 @@ class _Stream:
         self._held = bytearray()
 
     def covers(self, offset: int) -> bool:
-        return offset >= self._start
+        return self._start <= offset <= self._start + len(self._held) + _LONGEST_SKIP
 
     def read(self, offset: int, length: int) -> bytes:
-        while self._start + len(self._held) < offset + length:
+        while (end := self._start + len(self._held)) < offset + length:
             piece = next(self._pieces, None)
             if piece is None:
-                raise MalformedFile("the file ended before its promised size", offset=self._start + len(self._held))
+                raise MalformedFile("the file ended before its promised size", offset=end)
+            if end + len(piece) <= offset - _STREAM_TAIL:
+                # Nobody will look at it: copying what is skipped would cost more than receiving it.
+                self._held.clear()
+                self._start = end + len(piece)
+                continue
             self._held += piece
-            self._forget(min(offset, self._start + len(self._held)) - _STREAM_TAIL)
+            self._forget(min(offset, end + len(piece)) - _STREAM_TAIL)
         begin = offset - self._start
         return bytes(self._held[begin : begin + length])
+
+    def close(self) -> None:
+        """End the transfer."""
+        self._held.clear()
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
 
     def _forget(self, before: int) -> None:
         if before > self._start:
