@@ -11,12 +11,12 @@ from aibom.components import Inspection
 from aibom.containers.protocol import Budget, Container, Member, OpenedContainer
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import Coverage, Format, RepoFile, Role
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.inspection import Inspectors
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource, MemorySource
 
-NOTED = Rule(id="noted", severity=Severity.LOW, summary="s", explanation="e", help="h")
+NOTED = Rule(id="noted", subject=Subject.CODE_ON_LOAD, severity=Severity.LOW, summary="s", explanation="e", help="h")
 # A container of the tests: the members' contents, joined by a null byte; names are m0, m1 ...
 BOX = Format.ZIP
 LEAF = Format.NUMPY_NPY

@@ -11,13 +11,14 @@ from threading import Event
 from typing import Protocol
 
 from aibom.files import Digest, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.settings import Settings
 from aibom.sources.bytesource import ByteSource, FileSource, Stamp
 from aibom.sources.protocol import Source
 
 HASH_MISMATCH = Rule(
     id="hash-mismatch",
+    subject=Subject.INTEGRITY,
     severity=Severity.CRITICAL,
     summary="The bytes are not the ones that were declared",
     explanation=(

@@ -31,6 +31,20 @@ class Severity(StrEnum):
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
 
 
+class Subject(StrEnum):
+    """What a rule is about; the last line of a report rests on the subjects of its findings."""
+
+    CODE_ON_LOAD = "code on load"
+    CONTAINERS = "containers"
+    FILES = "files"
+    INTEGRITY = "integrity"
+    DOCUMENTS = "documents"
+    LIBRARIES = "libraries"
+    TERMS = "lineage and licences"
+    PUBLISHING = "before publishing"
+    DECISIONS = "decisions of the user"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A kind of finding. The texts are for a person who has never read the source.
@@ -39,6 +53,7 @@ class Rule:
     """
 
     id: str
+    subject: Subject
     severity: Severity
     summary: str
     explanation: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import Format, RepoFile, Role
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.formats import RULES as FORMAT_RULES
 from aibom.formats import mismatch_finding, recognize, role_of
 from aibom.limits import Limits
@@ -17,6 +17,7 @@ from aibom.sources.protocol import Entry, Fault, Source
 
 SYMLINK_ESCAPE = Rule(
     id="symlink-escape",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="A link leads out of the target",
     explanation=(
@@ -28,6 +29,7 @@ SYMLINK_ESCAPE = Rule(
 )
 SYMLINK_LOOP = Rule(
     id="symlink-loop",
+    subject=Subject.FILES,
     severity=Severity.LOW,
     summary="A link leads back to itself",
     explanation="Following the link never ends at a file. It was not followed.",
@@ -36,6 +38,7 @@ SYMLINK_LOOP = Rule(
 )
 DANGLING_SYMLINK = Rule(
     id="dangling-symlink",
+    subject=Subject.FILES,
     severity=Severity.MEDIUM,
     summary="A link leads to nothing",
     explanation=(
@@ -45,6 +48,7 @@ DANGLING_SYMLINK = Rule(
 )
 SPECIAL_FILE = Rule(
     id="special-file",
+    subject=Subject.FILES,
     severity=Severity.MEDIUM,
     summary="Not a regular file",
     explanation="Named pipes, sockets and devices have no place in a model repository; reading one may block or act.",
@@ -52,6 +56,7 @@ SPECIAL_FILE = Rule(
 )
 UNREADABLE = Rule(
     id="unreadable",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="A file could not be read",
     explanation="The operating system refused to read the file, so nothing is known about it.",
@@ -59,6 +64,7 @@ UNREADABLE = Rule(
 )
 NOT_LISTED = Rule(
     id="not-listed",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="Part of the target was not looked at",
     explanation=(
@@ -70,6 +76,7 @@ NOT_LISTED = Rule(
 )
 UNRECOGNIZED_WEIGHTS = Rule(
     id="unrecognized-weights",
+    subject=Subject.FILES,
     severity=Severity.MEDIUM,
     summary="A weight file in no known format",
     explanation=(

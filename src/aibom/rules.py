@@ -1,8 +1,6 @@
-"""Every rule, by subject, for `explain`, the docs, SARIF and the verdict of a report."""
+"""Every rule, for `explain`, the docs and what is read back from the cache: importing this imports every reader."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from aibom import inventory
 from aibom.assessors import ignores, policy
@@ -48,45 +46,46 @@ from aibom.resolvers import (
     weight_checks,
 )
 
-BY_SUBJECT: Mapping[str, tuple[Rule, ...]] = {
-    "code on load": (
-        *pickle_rules.RULES,
-        *pytorch.RULES,
-        *pytorch_summary.RULES,
-        *numpy_arrays.RULES,
-        *keras_config.RULES,
-        *hdf5_files.RULES,
-        *onnx_judgements.RULES,
-        *tensorflow_graphs.RULES,
-        *tflite_models.RULES,
-        *coreml_models.RULES,
-        *xml_models.RULES,
-        *skops_files.RULES,
-        *r_files.RULES,
-        *opaque_models.RULES,
-        *templates.RULES,
-        *python_code.RULES,
-        *remote_code.RULES,
-        *executables.RULES,
-        *code_targets.RULES,
-        *yaml_files.RULES,
-        *mlflow_models.RULES,
-        *triton_configs.RULES,
-        *torchserve_archives.RULES,
-    ),
-    "containers": containers.RULES,
-    "files": (*inventory.RULES, *listed.RULES, *lfs.RULES, *protocol.RULES),
-    "integrity": integrity.RULES,
-    "documents": (*model_card.RULES, *repository.RULES, *weight_checks.RULES, *signals.RULES),
-    "libraries": advisories.RULES,
-    "lineage and licences": (*lineage.RULES, *license_rules.RULES),
-    "before publishing": publish_check.RULES,
-    "decisions of the user": (*policy.RULES, *ignores.RULES),
-}
+_MODULES = (
+    pickle_rules,
+    pytorch,
+    pytorch_summary,
+    numpy_arrays,
+    keras_config,
+    hdf5_files,
+    onnx_judgements,
+    tensorflow_graphs,
+    tflite_models,
+    coreml_models,
+    xml_models,
+    skops_files,
+    r_files,
+    opaque_models,
+    templates,
+    python_code,
+    remote_code,
+    executables,
+    code_targets,
+    yaml_files,
+    mlflow_models,
+    triton_configs,
+    torchserve_archives,
+    containers,
+    inventory,
+    listed,
+    lfs,
+    protocol,
+    integrity,
+    model_card,
+    repository,
+    weight_checks,
+    signals,
+    advisories,
+    lineage,
+    license_rules,
+    publish_check,
+    policy,
+    ignores,
+)
 
-RULES: tuple[Rule, ...] = tuple({rule.id: rule for rules in BY_SUBJECT.values() for rule in rules}.values())
-
-# What the last line of a report rests on, in the order in which it is asked.
-CODE_ON_LOAD = frozenset(rule.id for rule in BY_SUBJECT["code on load"])
-INTEGRITY = frozenset(rule.id for rule in BY_SUBJECT["integrity"])
-UNDECIDED = frozenset(rule.id for subject in ("containers", "files") for rule in BY_SUBJECT[subject])
+RULES: tuple[Rule, ...] = tuple({rule.id: rule for module in _MODULES for rule in module.RULES}.values())

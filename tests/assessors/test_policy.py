@@ -9,7 +9,7 @@ from aibom.assessors.ignores import apply_ignores
 from aibom.assessors.policy import check_policy
 from aibom.components import Component, ComponentKind, Inspection, LicenseClaim, Resolution
 from aibom.files import Coverage, Digest, Format, Location
-from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.findings import Evidence, Finding, Rule, Severity, Subject
 from aibom.report import Determination, RuleRef, Strength
 from aibom.settings import Ignore, Policy, Settings
 
@@ -84,7 +84,7 @@ def test_a_determination_is_refused_from_its_strength_on(strength: Strength, cou
     assert count == len(check_policy(Policy(deny_determinations={"art-51": "indicates"}), (), model(), (item,)))
 
 
-RULE = Rule(id="noise", severity=Severity.HIGH, summary="s", explanation="e", help="h")
+RULE = Rule(id="noise", subject=Subject.CODE_ON_LOAD, severity=Severity.HIGH, summary="s", explanation="e", help="h")
 SHA = "ab" * 32
 
 

@@ -35,7 +35,7 @@ from aibom.components import (
     WeightSet,
 )
 from aibom.files import Coverage, Digest, Format, Location, RepoFile, Role, escape_name
-from aibom.findings import Evidence, Finding, Rule, Severity, Suppression
+from aibom.findings import Evidence, Finding, Rule, Severity, Subject, Suppression
 from aibom.report import (
     Answer,
     ChecklistItem,
@@ -56,6 +56,7 @@ BASE_COMMIT = "fedcba9876543210fedcba9876543210fedcba98"
 
 PICKLE_RULE = Rule(
     id="pickle-dangerous-import",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.CRITICAL,
     summary="Loading the file runs a command",
     explanation="Unpickling calls whatever the stream names.",
@@ -65,6 +66,7 @@ PICKLE_RULE = Rule(
 )
 LICENSE_RULE = Rule(
     id="license-conflict",
+    subject=Subject.TERMS,
     severity=Severity.HIGH,
     summary="Declared and inherited terms can't both hold",
     explanation="A fine-tune keeps the base model's terms.",
@@ -72,6 +74,7 @@ LICENSE_RULE = Rule(
 )
 PRESENT_RULE = Rule(
     id="pickle-present",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.INFO,
     summary="The file is a pickle",
     explanation="A safer format exists.",

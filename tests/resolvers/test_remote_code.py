@@ -9,10 +9,12 @@ from tests.resolvers.targets import repository
 
 from aibom.components import Inspection
 from aibom.files import Coverage, Format, RepoFile, Role
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.resolvers.remote_code import resolve_remote_code
 
-MALICIOUS = Rule(id="malicious-code", severity=Severity.HIGH, summary="s", explanation="e", help="h")
+MALICIOUS = Rule(
+    id="malicious-code", subject=Subject.CODE_ON_LOAD, severity=Severity.HIGH, summary="s", explanation="e", help="h"
+)
 
 
 def code(path: str, *findings: Finding) -> Inspection:

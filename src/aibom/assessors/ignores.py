@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aibom.files import Digest
-from aibom.findings import Finding, Rule, Severity, Suppression
+from aibom.findings import Finding, Rule, Severity, Subject, Suppression
 from aibom.settings import Ignore, Settings
 
 IGNORE_UNUSED = Rule(
     id="ignore-unused",
+    subject=Subject.DECISIONS,
     severity=Severity.INFO,
     summary="An ignore matches nothing",
     explanation="The ignore has expired, the file has changed since, or what it was written for is gone.",

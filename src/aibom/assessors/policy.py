@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from aibom.components import ComponentKind, Inspection, LicenseClaim, Resolution
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.report import Determination, Strength
 from aibom.settings import Policy
 
 POLICY_LICENSE = Rule(
     id="policy-license",
+    subject=Subject.DECISIONS,
     severity=Severity.HIGH,
     summary="A licence that the policy does not accept",
     explanation="The policy in the configuration names the licences that are accepted or refused, and this is not one.",
@@ -19,6 +20,7 @@ POLICY_LICENSE = Rule(
 )
 POLICY_FORMAT = Rule(
     id="policy-format",
+    subject=Subject.DECISIONS,
     severity=Severity.HIGH,
     summary="A file format that the policy refuses",
     explanation="The policy in the configuration refuses this format, whatever the file holds.",
@@ -26,6 +28,7 @@ POLICY_FORMAT = Rule(
 )
 POLICY_DETERMINATION = Rule(
     id="policy-determination",
+    subject=Subject.DECISIONS,
     severity=Severity.HIGH,
     summary="A determination that the policy refuses",
     explanation=(

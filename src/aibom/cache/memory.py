@@ -27,7 +27,6 @@ from aibom.inspection import Inspectors
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE, MALFORMED_FILE
 from aibom.integrity.checksums import CARD_DIGEST
 from aibom.integrity.gathering import Gathered
-from aibom.rules import RULES
 from aibom.settings import Settings, Trust
 from aibom.sources.bytesource import Stamp
 from aibom.sources.protocol import Source
@@ -35,7 +34,6 @@ from aibom.sources.protocol import Source
 # A file that is written to again within the same tick of the clock keeps its times, so what changed a moment ago is
 # not remembered. 2 s is the coarsest clock of a file system in use (FAT).
 SETTLED_SECONDS = 2.0
-_RULES = {rule.id: rule for rule in RULES}
 T = TypeVar("T")
 # What one file's inspection may take when it is unpacked: a million tensors take a fifth of it.
 _BODY_BYTES = 1024 * 1024 * 1024
@@ -202,8 +200,7 @@ def _moved(inspection: Inspection, file: RepoFile) -> Inspection:
         return replace(item, location=here(item.location))
 
     def found(item: Finding) -> Finding:
-        # The rules are values of this program; some code asks for identity.
-        return replace(item, rule=_RULES.get(item.rule.id, item.rule), location=here(item.location))
+        return replace(item, location=here(item.location))
 
     return replace(
         inspection,

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from aibom.errors import LimitExceeded
 from aibom.files import RepoFile
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 
 ARCHIVE_BOMB = Rule(
     id="archive-bomb",
+    subject=Subject.CONTAINERS,
     severity=Severity.HIGH,
     summary="The archive expands to far more than its size",
     explanation=(
@@ -22,6 +23,7 @@ ARCHIVE_BOMB = Rule(
 )
 PATH_TRAVERSAL = Rule(
     id="path-traversal",
+    subject=Subject.CONTAINERS,
     severity=Severity.HIGH,
     summary="A name leads outside the model's folder",
     explanation=(
@@ -40,6 +42,7 @@ PATH_TRAVERSAL = Rule(
 )
 ARCHIVE_AMBIGUOUS = Rule(
     id="archive-ambiguous",
+    subject=Subject.CONTAINERS,
     severity=Severity.HIGH,
     summary="Two readers of this archive see different content",
     explanation=(
@@ -53,6 +56,7 @@ ARCHIVE_AMBIGUOUS = Rule(
 )
 ARCHIVE_HIDDEN_CONTENT = Rule(
     id="archive-hidden-content",
+    subject=Subject.CONTAINERS,
     severity=Severity.HIGH,
     summary="The archive holds content that its directory does not list",
     explanation=(
@@ -64,6 +68,7 @@ ARCHIVE_HIDDEN_CONTENT = Rule(
 )
 ARCHIVE_CHECKSUM = Rule(
     id="archive-checksum",
+    subject=Subject.CONTAINERS,
     severity=Severity.MEDIUM,
     summary="A member of the archive is not what its checksum says",
     explanation=(
@@ -76,6 +81,7 @@ ARCHIVE_CHECKSUM = Rule(
 )
 ARCHIVE_DAMAGED = Rule(
     id="archive-damaged",
+    subject=Subject.CONTAINERS,
     severity=Severity.HIGH,
     summary="Compressed or packed data breaks off",
     explanation=(
@@ -87,6 +93,7 @@ ARCHIVE_DAMAGED = Rule(
 )
 ARCHIVE_SPECIAL_MEMBER = Rule(
     id="archive-special-member",
+    subject=Subject.CONTAINERS,
     severity=Severity.MEDIUM,
     summary="The archive holds something that is not a file",
     explanation=(

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aibom.emitters.coverage import is_covered
-from aibom.findings import Finding, Severity
+from aibom.findings import Finding, Severity, Subject
 from aibom.report import Report
-from aibom.rules import CODE_ON_LOAD, INTEGRITY, UNDECIDED
 
 Tone = Literal["bad", "undecided", "clear"]
+# In the order in which it is asked.
+_BAD = (
+    ((Subject.CODE_ON_LOAD,), "Not safe to load"),
+    ((Subject.INTEGRITY,), "Not the files that were published"),
+    ((Subject.CONTAINERS, Subject.FILES), "Not decided whether it is safe to load"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +34,16 @@ def live(report: Report) -> list[Finding]:
 
 def verdict(report: Report) -> Verdict:
     """Judge by the gravest finding: code on load before integrity before what could not be decided."""
-    grave = [finding.rule.id for finding in live(report) if finding.severity.at_least(Severity.HIGH)]
-    for rules, text in (
-        (CODE_ON_LOAD, "Not safe to load"),
-        (INTEGRITY, "Not the files that were published"),
-        (UNDECIDED, "Not decided whether it is safe to load"),
-    ):
-        if (rule := next((rule for rule in grave if rule in rules), None)) is not None:
-            return Verdict(text=text, tone="bad", rule=rule)
+    grave = [finding.rule for finding in live(report) if finding.severity.at_least(Severity.HIGH)]
+    for subjects, text in _BAD:
+        if (rule := next((rule for rule in grave if rule.subject in subjects), None)) is not None:
+            return Verdict(text=text, tone="bad", rule=rule.id)
     text = "Nothing found that runs code on load"
     if not is_covered(report):
         text += " in what was inspected"
     if grave:
-        return Verdict(text=f"{text}, but something else to settle first", tone="undecided", rule=grave[0])
-    doubtful = (f.rule.id for f in live(report) if f.severity is Severity.MEDIUM and f.rule.id in CODE_ON_LOAD)
-    if (rule := next(doubtful, None)) is not None:
-        return Verdict(text=f"{text}, but something needs a reader", tone="undecided", rule=rule)
+        return Verdict(text=f"{text}, but something else to settle first", tone="undecided", rule=grave[0].id)
+    doubtful = (finding.rule for finding in live(report) if finding.severity is Severity.MEDIUM)
+    if (rule := next((rule for rule in doubtful if rule.subject is Subject.CODE_ON_LOAD), None)) is not None:
+        return Verdict(text=f"{text}, but something needs a reader", tone="undecided", rule=rule.id)
     return Verdict(text=text, tone="clear")

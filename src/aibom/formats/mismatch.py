@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from aibom.files import Format, RepoFile
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 
 EXTENSION_MISMATCH = Rule(
     id="extension-mismatch",
+    subject=Subject.FILES,
     severity=Severity.MEDIUM,
     summary="The file is not what its name says",
     explanation=(

@@ -7,7 +7,7 @@ of protocol 0. So one file can be an image to one program and a model to another
 from __future__ import annotations
 
 from aibom.files import Format, RepoFile
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.formats.binary_shapes import by_shape, fields
 from aibom.formats.magic import hdf5_offsets, is_hdf5
 from aibom.formats.tar_kinds import is_tar, kind_of_tar
@@ -16,6 +16,7 @@ from aibom.sources.bytesource import ByteSource
 
 POLYGLOT = Rule(
     id="polyglot",
+    subject=Subject.FILES,
     severity=Severity.MEDIUM,
     summary="The file is two things at once",
     explanation=(
@@ -41,6 +42,9 @@ _OPEN_ENDED = _PICKLES | {
     Format.EXECUTABLE, Format.SQLITE, Format.PARQUET, Format.ARROW, Format.SENTENCEPIECE, Format.RAR,
 }  # fmt: skip
 _HDF5 = frozenset({Format.HDF5, Format.KERAS_H5})
+# Formats that say themselves how long they are; whatever follows is looked at on this machine only. Over the network
+# that would be one more request for each shard, and their inspectors say anyhow that bytes follow.
+_MEASURED = _HDF5 | {Format.SAFETENSORS, Format.GGUF, Format.ONNX}
 _ZIPS = frozenset({Format.ZIP, Format.PYTORCH_ZIP, Format.TORCHSCRIPT, Format.PT2, Format.NUMPY_NPZ, Format.KERAS_V3,
                    Format.SKOPS, Format.TORCHSERVE_MAR, Format.LLAMAFILE})  # fmt: skip
 _HDF5_NAMES = (".h5", ".hdf5", ".hdf", ".keras")
@@ -59,7 +63,8 @@ def other_formats(file: RepoFile, data: ByteSource) -> tuple[Format, ...]:
             found.append(shape)
     if _asked(file.format, name, _HDF5, _HDF5_NAMES) and _superblock(data, name):
         found.append(Format.HDF5)
-    if _asked(file.format, name, _ZIPS, _ZIP_NAMES) and has_zip_directory(data):
+    zipped = _asked(file.format, name, _ZIPS, _ZIP_NAMES) or (file.format in _MEASURED and not data.distant)
+    if zipped and has_zip_directory(data):
         found.append(kind_of_zip(name, b"", data))
     return tuple(format_ for format_ in found if format_ is not file.format)
 

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import NamedTuple
 
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 _BEFORE = frozenset({"imp", "pipes", "distutils", "asyncore", "asynchat", "smtpd", "crypt", "cgi", "telnetlib"})
@@ -33,6 +33,7 @@ _ACTING = frozenset({
 
 HYDRA_TARGET = Rule(
     id="hydra-target",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The configuration names code that its loader will import and call",
     explanation=(

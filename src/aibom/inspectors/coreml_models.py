@@ -14,7 +14,7 @@ from aibom.components import Inspection, Reference, ReferenceKind, Tensor, Tenso
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_json import read_json
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
@@ -43,6 +43,7 @@ _MODEL_PATH = "@model_path/"
 
 COREML_CUSTOM = Rule(
     id="coreml-custom-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="The model needs native code of the app that runs it",
     explanation=(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from aibom.components import Inspection
 from aibom.files import Coverage, Format, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.observations import Observations
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
 EXECUTABLE_CONTENT = Rule(
     id="executable-content",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The repository holds a program",
     explanation=(

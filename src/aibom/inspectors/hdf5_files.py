@@ -8,7 +8,7 @@ from collections import Counter
 from aibom.components import Inspection, Reference, ReferenceKind, Tensor, TensorSummary
 from aibom.errors import FileFault, LimitExceeded
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.hdf5_blocks import Hdf5File
 from aibom.inspectors.hdf5_objects import Hdf5Object, Link, ObjectReader
@@ -29,6 +29,7 @@ _OPTIMIZER = re.compile(r"/(?:optimizer|optimizer_weights|_optimizer)(?:/|\Z)")
 
 HDF5_EXTERNAL = Rule(
     id="hdf5-external-data",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The HDF5 file takes data from other files",
     explanation=(
@@ -42,6 +43,7 @@ HDF5_EXTERNAL = Rule(
 )
 HDF5_OVERSIZED = Rule(
     id="hdf5-oversized-dataset",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="A dataset declares far more data than the file holds",
     explanation=(

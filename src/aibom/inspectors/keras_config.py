@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aibom.errors import FileFault
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_json import Repeated, parse_json
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.keras_objects import judge_object, judge_symbol
@@ -33,6 +33,7 @@ _SHOWN_NAMES = 12
 
 KERAS_LAMBDA = Rule(
     id="keras-lambda",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The model keeps Python bytecode in its configuration",
     explanation=(
@@ -49,6 +50,7 @@ KERAS_LAMBDA = Rule(
 )
 KERAS_UNSAFE_CONFIG = Rule(
     id="keras-unsafe-config",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The model's configuration makes Keras run, load or read something else",
     explanation=(

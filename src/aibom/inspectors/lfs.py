@@ -6,7 +6,7 @@ import re
 
 from aibom.components import Inspection
 from aibom.files import Coverage, RepoFile, Role
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.formats import is_weight_name
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.protocol import MALFORMED_FILE
@@ -15,6 +15,7 @@ from aibom.sources.bytesource import ByteSource
 
 LFS_POINTER = Rule(
     id="lfs-pointer",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="A pointer stands in place of the file",
     explanation=(
@@ -26,6 +27,7 @@ LFS_POINTER = Rule(
 )
 ZERO_BYTE = Rule(
     id="zero-byte",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="The file is empty",
     explanation="A file that should hold weights has no content: an interrupted download or a failed export.",

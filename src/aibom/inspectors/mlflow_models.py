@@ -5,7 +5,7 @@ from __future__ import annotations
 from aibom.components import Inspection, Reference, ReferenceKind
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.code_targets import judge_target
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.foreign_yaml import read_scalars
@@ -21,6 +21,7 @@ _FACTS = frozenset({"mlflow_version", "model_uuid", "run_id", "utc_time_created"
 
 MLFLOW_CODE = Rule(
     id="mlflow-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="Loading the MLflow model runs code that comes with it",
     explanation=(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from aibom.components import Import, Inspection, Tensor, TensorSummary
 from aibom.errors import FileFault
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.inspectors.numpy_header import MAGIC, ArrayHeader, header_span, read_header
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import examine, present
@@ -19,6 +19,7 @@ from aibom.sources.bytesource import ByteSource
 
 TRAILING_BYTES = Rule(
     id="trailing-bytes",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.LOW,
     summary="Bytes follow what the format describes",
     explanation=(

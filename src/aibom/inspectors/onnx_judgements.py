@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aibom.components import Reference, ReferenceKind
 from aibom.containers.rules import PATH_TRAVERSAL
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.onnx_tensors import OnnxTensor
@@ -32,6 +32,7 @@ _MEMORY_MARK = "_MEM_ADDR_"
 
 ONNX_CUSTOM_OP = Rule(
     id="onnx-custom-op",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="The model needs operators that come from somewhere else",
     explanation=(
@@ -45,6 +46,7 @@ ONNX_CUSTOM_OP = Rule(
 )
 ONNX_MEMORY_ADDRESS = Rule(
     id="onnx-memory-address",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="A weight points into the memory of the process that loads it",
     explanation=(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from aibom.components import Inspection
 from aibom.files import Coverage, Format, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.observations import Observations
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
 OPAQUE_NATIVE = Rule(
     id="opaque-native-model",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="The model is native code that cannot be inspected",
     explanation=(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 
 _PICKLE_DOC = "https://docs.python.org/3/library/pickle.html"
 _ASK = "Do not load it. Ask the publisher for safetensors weights, or load it where nothing can be harmed."
 
 DANGEROUS_IMPORT = Rule(
     id="pickle-dangerous-import",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.CRITICAL,
     summary="Loading this file runs code or reaches out of it",
     explanation=(
@@ -22,6 +23,7 @@ DANGEROUS_IMPORT = Rule(
 )
 UNKNOWN_CALL = Rule(
     id="pickle-unknown-call",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="Loading this file calls something that nobody has looked at",
     explanation=(
@@ -34,6 +36,7 @@ UNKNOWN_CALL = Rule(
 )
 UNKNOWN_IMPORT = Rule(
     id="pickle-unknown-import",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="Loading this file imports a package that is not known",
     explanation=(
@@ -46,6 +49,7 @@ UNKNOWN_IMPORT = Rule(
 )
 MALFORMED = Rule(
     id="pickle-malformed",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The pickle is broken",
     explanation=(
@@ -58,6 +62,7 @@ MALFORMED = Rule(
 )
 PRESENT = Rule(
     id="pickle-present",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.INFO,
     summary="The file is a pickle, or holds one",
     explanation=(
@@ -70,6 +75,7 @@ PRESENT = Rule(
 )
 OBFUSCATED = Rule(
     id="pickle-obfuscated",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.CRITICAL,
     summary="The pickle hides what it imports",
     explanation=(
@@ -82,6 +88,7 @@ OBFUSCATED = Rule(
 )
 STATE_HOOK = Rule(
     id="pickle-state-hook",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The pickle gives an object a method of its own choice",
     explanation=(
@@ -94,6 +101,7 @@ STATE_HOOK = Rule(
 )
 EMBEDDED_CODE = Rule(
     id="pickle-embedded-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The pickle carries code of its own",
     explanation=(
@@ -106,6 +114,7 @@ EMBEDDED_CODE = Rule(
 )
 EXTENSION_CODE = Rule(
     id="pickle-extension-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The pickle imports by number",
     explanation=(
@@ -118,6 +127,7 @@ EXTENSION_CODE = Rule(
 )
 TRAILING = Rule(
     id="pickle-trailing-data",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="There are bytes after the end of the pickle",
     explanation=(
@@ -130,6 +140,7 @@ TRAILING = Rule(
 )
 NESTED = Rule(
     id="pickle-nested",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.LOW,
     summary="A pickle loads another one that it holds as bytes",
     explanation="The inner pickle was looked at like the outer one; its findings are reported with this file.",
@@ -139,6 +150,7 @@ NESTED = Rule(
 )
 SECOND_OPINION = Rule(
     id="pickle-second-opinion",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="Another analysis sees a danger that this tool's own does not",
     explanation=(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aibom.components import Inspection
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
@@ -15,6 +15,7 @@ Inspector = Callable[[RepoFile, ByteSource, Limits], Inspection]
 
 MALFORMED_FILE = Rule(
     id="malformed-file",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="The file contradicts its own format",
     explanation=(
@@ -26,6 +27,7 @@ MALFORMED_FILE = Rule(
 )
 INSPECTION_INCOMPLETE = Rule(
     id="inspection-incomplete",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="A part of the file was not looked at",
     explanation=(
@@ -36,6 +38,7 @@ INSPECTION_INCOMPLETE = Rule(
 )
 TRUNCATED = Rule(
     id="truncated",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="The file ends before its content does",
     explanation="The header promises more bytes than the file holds: a broken download, or a header that lies.",

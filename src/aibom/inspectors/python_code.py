@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aibom.components import Import, Inspection, Reference, ReferenceKind, Use, Verdict
 from aibom.errors import MalformedFile
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.python_acts import (
     Act,
@@ -30,6 +30,7 @@ from aibom.sources.bytesource import ByteSource
 
 MALICIOUS_CODE = Rule(
     id="malicious-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="Code in the repository acts when it is loaded, or hides what it does",
     explanation=(
@@ -42,6 +43,7 @@ MALICIOUS_CODE = Rule(
 )
 ACTING_CODE = Rule(
     id="acting-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="Code in the repository does more than compute",
     explanation=(

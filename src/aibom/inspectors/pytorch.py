@@ -13,7 +13,7 @@ from aibom.containers.zip_directory import ZipDirectory, ZipEntry
 from aibom.containers.zip_ends import archives_in_a_row
 from aibom.errors import FileFault
 from aibom.files import Coverage, Format, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
 from aibom.inspectors.pickle_nodes import PersistentId
@@ -27,6 +27,7 @@ from aibom.sources.bytesource import ByteSource
 
 TORCHSCRIPT_CODE = Rule(
     id="torchscript-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.LOW,
     summary="The file carries TorchScript code",
     explanation=(

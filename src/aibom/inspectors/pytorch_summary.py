@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from aibom.components import Tensor, TensorSummary
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.pytorch_names import Named
 from aibom.inspectors.torch_views import Storage, TorchTensor, View
 
 STORAGE_MISMATCH = Rule(
     id="tensor-out-of-bounds",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="A tensor does not fit the bytes that it is made of",
     explanation=(

@@ -10,7 +10,7 @@ from collections import Counter
 from aibom.components import Inspection
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.observations import Observations
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -26,6 +26,7 @@ _NAMES = {1: "symbol", 3: "closure", 4: "environment", 5: "promise", 6: "call", 
 
 RDS_PROMISE = Rule(
     id="rds-promise",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="Using the loaded R object runs code from the file",
     explanation=(

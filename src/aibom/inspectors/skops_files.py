@@ -7,7 +7,7 @@ from typing import Any
 from aibom.components import Inspection
 from aibom.errors import MalformedFile
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.code_targets import Target, judge_target
 from aibom.inspectors.foreign_json import Repeated
 from aibom.inspectors.observations import Observations, shown
@@ -42,6 +42,7 @@ _LOADERS = frozenset({
 
 SKOPS_UNTRUSTED_TYPE = Rule(
     id="skops-untrusted-type",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The skops file names types or functions that skops does not trust",
     explanation=(

@@ -11,7 +11,7 @@ import hashlib
 from aibom.components import Inspection
 from aibom.errors import FileFault, LimitExceeded
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.formats.json_keys import looks_like_json
 from aibom.inspectors.foreign_json import parse_json
 from aibom.inspectors.observations import Observations, shown
@@ -23,6 +23,7 @@ _TEMPLATES = 64
 
 TEMPLATE_INJECTION = Rule(
     id="template-injection",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.CRITICAL,
     summary="A template reaches beyond the text that it should build",
     explanation=(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from aibom.errors import LimitExceeded
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.protobuf import Field, ProtobufReader
@@ -26,6 +26,7 @@ _NAMESPACE = ">"
 
 SAVEDMODEL_UNSAFE_OP = Rule(
     id="savedmodel-unsafe-op",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The graph acts on the machine that runs it",
     explanation=(

@@ -12,7 +12,7 @@ from aibom.components import Inspection, Tensor, TensorSummary
 from aibom.containers.zip_archive import read_directory
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.flatbuffers import FlatBuffer, Table
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.protocol import MALFORMED_FILE
@@ -37,6 +37,7 @@ _ZIP_TAIL = 22 + 65535
 
 TFLITE_CUSTOM_OP = Rule(
     id="tflite-custom-op",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="The model needs operators that come from somewhere else",
     explanation=(

@@ -6,7 +6,7 @@ from aibom.components import Inspection, Reference, ReferenceKind
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.errors import MalformedFile
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
 from aibom.inspectors.zip_documents import ZipDocuments
@@ -18,6 +18,7 @@ _BUILT_IN = frozenset({"image_classifier", "image_segmenter", "object_detector",
 
 TORCHSERVE_HANDLER = Rule(
     id="torchserve-handler",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="Serving the archive runs Python code that comes with it",
     explanation=(

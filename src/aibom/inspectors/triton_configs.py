@@ -8,7 +8,7 @@ from aibom.components import Inspection, Reference, ReferenceKind
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.errors import LimitExceeded
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_paths import why_outside
 from aibom.inspectors.observations import Observations, shown
 from aibom.limits import Limits
@@ -28,6 +28,7 @@ _KNOWN_BACKENDS = frozenset({
 
 TRITON_CODE = Rule(
     id="triton-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="Serving the model runs code that comes with it",
     explanation=(

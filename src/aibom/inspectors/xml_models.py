@@ -8,7 +8,7 @@ from math import prod
 from aibom.components import Inspection, Reference, ReferenceKind, Tensor, TensorSummary
 from aibom.errors import FileFault, MalformedFile
 from aibom.files import Coverage, RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.foreign_xml import Start, parse_xml
 from aibom.inspectors.observations import Observations, shown
 from aibom.limits import Limits
@@ -24,6 +24,7 @@ _DIMENSIONS = 64
 
 XML_ENTITY = Rule(
     id="xml-entity",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The XML declares entities",
     explanation=(
@@ -36,6 +37,7 @@ XML_ENTITY = Rule(
 )
 XML_CUSTOM_CODE = Rule(
     id="xml-custom-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="The model needs code that is not in the file",
     explanation=(

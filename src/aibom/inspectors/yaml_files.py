@@ -5,7 +5,7 @@ from __future__ import annotations
 from aibom.components import Inspection
 from aibom.errors import FileFault
 from aibom.files import RepoFile
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.code_targets import HYDRA_TARGET, is_dotted, judge_target
 from aibom.inspectors.foreign_yaml import YamlScalar, read_scalars
 from aibom.inspectors.observations import Observations, shown
@@ -27,6 +27,7 @@ _HYPER = ("!new:", "!apply:", "!name:", "!module:")
 
 YAML_OBJECT_TAG = Rule(
     id="yaml-object-tag",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.HIGH,
     summary="The YAML asks its loader to build Python objects",
     explanation=(

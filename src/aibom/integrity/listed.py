@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from aibom.digests import FileDigests
 from aibom.files import RepoFile
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.sources.bytesource import Stamp
 
 FILE_CHANGED = Rule(
     id="file-changed",
+    subject=Subject.FILES,
     severity=Severity.HIGH,
     summary="A file changed while it was being read",
     explanation="The digest and the findings may belong to different contents of the file.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from aibom.digests import HASH_MISMATCH
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 
 _OMS = "https://github.com/ossf/model-signing-spec"
 
 MISSING_FILE = Rule(
     id="missing-file",
+    subject=Subject.INTEGRITY,
     severity=Severity.HIGH,
     summary="A file that belongs to the model is not there",
     explanation=(
@@ -20,6 +21,7 @@ MISSING_FILE = Rule(
 )
 INDEX_MISMATCH = Rule(
     id="index-mismatch",
+    subject=Subject.INTEGRITY,
     severity=Severity.HIGH,
     summary="The index and the shards disagree",
     explanation=(
@@ -32,6 +34,7 @@ INDEX_MISMATCH = Rule(
 )
 UNSIGNED_FILE = Rule(
     id="unsigned-file",
+    subject=Subject.INTEGRITY,
     severity=Severity.HIGH,
     summary="A file that the signature does not cover",
     explanation=(
@@ -44,6 +47,7 @@ UNSIGNED_FILE = Rule(
 )
 SIGNATURE_INVALID = Rule(
     id="signature-invalid",
+    subject=Subject.INTEGRITY,
     severity=Severity.CRITICAL,
     summary="A signature does not hold",
     explanation=(
@@ -56,6 +60,7 @@ SIGNATURE_INVALID = Rule(
 )
 SIGNER_UNTRUSTED = Rule(
     id="signer-untrusted",
+    subject=Subject.INTEGRITY,
     severity=Severity.HIGH,
     summary="Signed, but not by anybody you trust",
     explanation=(
@@ -67,6 +72,7 @@ SIGNER_UNTRUSTED = Rule(
 )
 SIGNATURE_UNCHECKED = Rule(
     id="signature-unchecked",
+    subject=Subject.INTEGRITY,
     severity=Severity.INFO,
     summary="There is a signature that nobody checked",
     explanation=(
@@ -77,6 +83,7 @@ SIGNATURE_UNCHECKED = Rule(
 )
 SIGNATURE_REQUIRED = Rule(
     id="signature-required",
+    subject=Subject.INTEGRITY,
     severity=Severity.HIGH,
     summary="A file without a verified signature, where one is required",
     explanation=(
@@ -88,6 +95,7 @@ SIGNATURE_REQUIRED = Rule(
 )
 TENSOR_MISMATCH = Rule(
     id="tensor-mismatch",
+    subject=Subject.INTEGRITY,
     severity=Severity.HIGH,
     summary="Two copies of the weights are not the same weights",
     explanation=(

@@ -10,7 +10,7 @@ from functools import cache
 from aibom.components import Inspection
 from aibom.data.tables import load_rows
 from aibom.files import Format, Location
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.resolvers.dependencies import Dependency, ref_of
 from aibom.resolvers.documents import mapping
 from aibom.resolvers.osv import Advisory
@@ -19,6 +19,7 @@ from aibom.resolvers.repository import Repository, name_of
 
 KNOWN_VULNERABILITY = Rule(
     id="known-vulnerability",
+    subject=Subject.LIBRARIES,
     severity=Severity.MEDIUM,
     summary="A pinned dependency has a known vulnerability",
     explanation=(
@@ -31,6 +32,7 @@ KNOWN_VULNERABILITY = Rule(
 )
 LOADER_ADVISORY = Rule(
     id="loader-advisory",
+    subject=Subject.LIBRARIES,
     severity=Severity.HIGH,
     summary="The files reach a known fault of their loader",
     explanation=(

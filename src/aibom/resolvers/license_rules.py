@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aibom.findings import Rule, Severity
+from aibom.findings import Rule, Severity, Subject
 
 LICENSE_UNDETERMINED = Rule(
     id="license-undetermined",
+    subject=Subject.TERMS,
     severity=Severity.MEDIUM,
     summary="Nobody can tell under which license this is",
     explanation=(
@@ -19,6 +20,7 @@ LICENSE_UNDETERMINED = Rule(
 )
 LICENSE_DISAGREEMENT = Rule(
     id="license-disagreement",
+    subject=Subject.TERMS,
     severity=Severity.MEDIUM,
     summary="The statements about the license differ",
     explanation=(
@@ -29,6 +31,7 @@ LICENSE_DISAGREEMENT = Rule(
 )
 LICENSE_MISSING_TEXT = Rule(
     id="license-missing-text",
+    subject=Subject.TERMS,
     severity=Severity.LOW,
     summary="The license text is not in the repository",
     explanation=(
@@ -40,6 +43,7 @@ LICENSE_MISSING_TEXT = Rule(
 )
 NOTICE_MISSING = Rule(
     id="notice-missing",
+    subject=Subject.TERMS,
     severity=Severity.LOW,
     summary="A notice that the license asks for is missing",
     explanation=(
@@ -50,6 +54,7 @@ NOTICE_MISSING = Rule(
 )
 NAME_PREFIX_MISSING = Rule(
     id="name-prefix-missing",
+    subject=Subject.TERMS,
     severity=Severity.LOW,
     summary="The name does not start as the base's license asks",
     explanation="The license of a base model asks that the names of models made from it start with a given word.",
@@ -57,6 +62,7 @@ NAME_PREFIX_MISSING = Rule(
 )
 LICENSE_CONFLICT = Rule(
     id="license-conflict",
+    subject=Subject.TERMS,
     severity=Severity.HIGH,
     summary="The license and that of a base model can't both hold",
     explanation=(
@@ -67,6 +73,7 @@ LICENSE_CONFLICT = Rule(
 )
 LICENSE_LAUNDERED = Rule(
     id="license-laundered",
+    subject=Subject.TERMS,
     severity=Severity.HIGH,
     summary="Declared more permissive than the base model allows",
     explanation=(
@@ -78,6 +85,7 @@ LICENSE_LAUNDERED = Rule(
 )
 LICENSE_DROPPED = Rule(
     id="license-dropped",
+    subject=Subject.TERMS,
     severity=Severity.MEDIUM,
     summary="Terms of a base model are missing in the declaration",
     explanation=(
@@ -89,6 +97,7 @@ LICENSE_DROPPED = Rule(
 )
 SHARE_ALIKE_CLASH = Rule(
     id="share-alike-clash",
+    subject=Subject.TERMS,
     severity=Severity.HIGH,
     summary="Two parents' licenses each want the whole under themselves",
     explanation=(
@@ -99,6 +108,7 @@ SHARE_ALIKE_CLASH = Rule(
 )
 DATASET_LICENSE = Rule(
     id="dataset-license",
+    subject=Subject.TERMS,
     severity=Severity.LOW,
     summary="A dataset's license may reach the model",
     explanation=(
@@ -109,6 +119,7 @@ DATASET_LICENSE = Rule(
 )
 TERRITORY_EXCLUDED = Rule(
     id="territory-excluded",
+    subject=Subject.TERMS,
     severity=Severity.MEDIUM,
     summary="The license excludes a territory",
     explanation="The license, or the use policy in it, gives no rights to people or companies of some countries.",
@@ -116,6 +127,7 @@ TERRITORY_EXCLUDED = Rule(
 )
 THRESHOLD = Rule(
     id="threshold",
+    subject=Subject.TERMS,
     severity=Severity.INFO,
     summary="Above a size the license asks for more",
     explanation="Above a number of users or an amount of revenue the license ends, or asks for another agreement.",
@@ -123,6 +135,7 @@ THRESHOLD = Rule(
 )
 LICENSE_USE_FORBIDDEN = Rule(
     id="license-use-forbidden",
+    subject=Subject.TERMS,
     severity=Severity.HIGH,
     summary="The license does not allow what the profile says",
     explanation=(

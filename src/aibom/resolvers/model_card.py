@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aibom.components import ModelCard
 from aibom.errors import FileFault
 from aibom.files import Location
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
 from aibom.limits import Limits
 from aibom.resolvers.card_metrics import evaluation_files, model_index
@@ -21,6 +21,7 @@ from aibom.resolvers.yaml_documents import Yaml, YamlDocument, parse_yaml
 
 CARD_MISSING = Rule(
     id="card-missing",
+    subject=Subject.DOCUMENTS,
     severity=Severity.LOW,
     summary="The model has no card",
     explanation=(
@@ -32,6 +33,7 @@ CARD_MISSING = Rule(
 )
 CARD_MALFORMED = Rule(
     id="card-malformed",
+    subject=Subject.DOCUMENTS,
     severity=Severity.LOW,
     summary="The card's metadata can't be relied on",
     explanation=(
@@ -43,6 +45,7 @@ CARD_MALFORMED = Rule(
 )
 CARD_ENCODING = Rule(
     id="card-encoding",
+    subject=Subject.DOCUMENTS,
     severity=Severity.LOW,
     summary="The card is not plain UTF-8",
     explanation=(

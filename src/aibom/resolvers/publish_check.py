@@ -11,7 +11,7 @@ from aibom.containers.protocol import Budget
 from aibom.data.secret_patterns import Leak
 from aibom.errors import FileFault
 from aibom.files import Format, RepoFile, Role
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.formats import recognize, role_of
 from aibom.limits import MIB, Limits
 from aibom.resolvers.leaks import Match, find_leaks, windows
@@ -21,6 +21,7 @@ from aibom.sources.protocol import Source
 
 SECRET_FOUND = Rule(
     id="secret-found",
+    subject=Subject.PUBLISHING,
     severity=Severity.HIGH,
     summary="A credential stands in a file",
     explanation=(
@@ -34,6 +35,7 @@ SECRET_FOUND = Rule(
 )
 INTERNAL_URL = Rule(
     id="internal-url",
+    subject=Subject.PUBLISHING,
     severity=Severity.MEDIUM,
     summary="An address inside a private network stands in a file",
     explanation=(
@@ -45,6 +47,7 @@ INTERNAL_URL = Rule(
 )
 LOCAL_PATH = Rule(
     id="local-path",
+    subject=Subject.PUBLISHING,
     severity=Severity.LOW,
     summary="The home directory of a person stands in a file",
     explanation=(
@@ -56,6 +59,7 @@ LOCAL_PATH = Rule(
 )
 PUBLISH_CHECK_INCOMPLETE = Rule(
     id="publish-check-incomplete",
+    subject=Subject.PUBLISHING,
     severity=Severity.MEDIUM,
     summary="A text was not searched to its end before publishing",
     explanation=(

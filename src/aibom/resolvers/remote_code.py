@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aibom.files import Location
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.resolvers.documents import mapping
 from aibom.resolvers.hub_names import parse_name
 from aibom.resolvers.repository import Repository, folder_of, join, line_of, name_of
 
 REMOTE_CODE = Rule(
     id="remote-code",
+    subject=Subject.CODE_ON_LOAD,
     severity=Severity.MEDIUM,
     summary="The configuration asks the loader to run code of the repository",
     explanation=(

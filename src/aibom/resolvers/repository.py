@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from aibom.components import Inspection
 from aibom.errors import FileFault, LimitExceeded
 from aibom.files import Format, Location
-from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.findings import Evidence, Finding, Rule, Severity, Subject
 from aibom.limits import Limits
 from aibom.resolvers.documents import Text, parse_json, parse_toml, read_text
 from aibom.resolvers.yaml_documents import YamlDocument, parse_yaml
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 DOCUMENT_MALFORMED = Rule(
     id="document-malformed",
+    subject=Subject.DOCUMENTS,
     severity=Severity.LOW,
     summary="A configuration file can't be read as what it is",
     explanation=(

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from aibom.components import ModelCard, Scalar
 from aibom.data.known_bases import known_names
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.report import SourceFacts
 
 NAME_NEAR_MISS = Rule(
     id="name-near-miss",
+    subject=Subject.DOCUMENTS,
     severity=Severity.MEDIUM,
     summary="The name resembles that of a well-known publisher",
     explanation=(

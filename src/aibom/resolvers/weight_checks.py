@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from aibom.files import Location
-from aibom.findings import Finding, Rule, Severity
+from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.resolvers.documents import mapping
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.parameters import packing_of
@@ -15,6 +15,7 @@ from aibom.resolvers.weights import Counted, comparable
 
 PARAMETERS_MISMATCH = Rule(
     id="parameters-mismatch",
+    subject=Subject.DOCUMENTS,
     severity=Severity.MEDIUM,
     summary="Two copies of the weights, or weights and configuration, do not fit",
     explanation=(
