@@ -109,11 +109,20 @@ class ConfigTables(_Table):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The tables and the file they come from; `path` None means that there is no file."""
+    """The tables and the file they come from; `path` None means that there is no file.
+
+    `policy_path` is the file that [policy] comes from, where that is another one.
+    """
 
     path: Path | None
     tables: ConfigTables
 
+    policy_path: Path | None = None
+
+    @property
+    def policy_file(self) -> Path | None:
+        """The file to whose folder paths in [policy] are relative."""
+        return self.policy_path or self.path
 
 def find_config(start: Path) -> Path | None:
     """Return the nearest configuration file at `start` or above it."""

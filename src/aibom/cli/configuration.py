@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from aibom.cli.trust import read_options
+from aibom.cli.trust import read_options, trust_origins
 from aibom.config import Config, ConfigTables, find_config, load_config
 from aibom.digests import ALGORITHMS
 from aibom.errors import UsageError
@@ -74,6 +74,7 @@ def configuration(options: dict[str, Any], targets: Sequence[str]) -> Config:
     if options["policy"] is not None:
         config.tables.policy = load_config(options["policy"]).tables.policy
     return config
+        config = replace(config, policy_path=options["policy"])
 
 
 def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Choices:
@@ -107,6 +108,9 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
         purl=_purl(pick("purl", options["purl"], bom.purl, None)),
     )
     as_of = options["as_of"].date() if options["as_of"] else None
+    policy_file = config.policy_file
+    trust = read_options(options, config.tables.policy, policy_file.parent if policy_file else None)
+    origins |= trust_origins(trust, options, policy_file.name if policy_file else "default")
     settings = Settings(
         as_of=pick("as-of", as_of, None, created.date()),
         jobs=pick("jobs", options["jobs"], scan.jobs, min(_MOST_THREADS, len(os.sched_getaffinity(0)))),
@@ -118,7 +122,7 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
         profile=_profile(config),
         download=bool(options["download"]),
         offline=bool(pick("offline", options["offline"], scan.offline, None)),
-        trust=read_options(options, config.tables.policy, config.path.parent if config.path else None),
+        trust=trust,
         tensor_digests=options["tensor_digests"],
         publish_check=options["publish_check"],
     )

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
 from aibom.cli.publishing import publish_option
 from aibom.cli.remembering import cache_option, opened_cache
-from aibom.cli.trust import signature_options
+from aibom.cli.trust import signature_options, trust_shown
 from aibom.emitters import EMITTERS
 from aibom.emitters.options import EmitOptions
 from aibom.errors import AibomError, UsageError
@@ -172,11 +173,21 @@ def _show(choices: Choices) -> str:
     return "\n".join(lines)
 
 
+    lines += [f"{label:<14} {value:<24} {choices.origins.get(name, 'default')}"
+              for label, value, name in trust_shown(choices.settings.trust)]  # fmt: skip
+    policy = choices.settings.policy
+    lines += [f"policy         {field.name.replace('_', '-')} = {value}"
+              for field in fields(policy) if (value := _listed(getattr(policy, field.name)))]  # fmt: skip
 def _baseline(reports: list[Report], fail_on: str) -> str:
     """Return `[[ignore]]` entries for the findings that would fail today; the reasons are for the user to write."""
     threshold = Severity.LOW if fail_on == _NEVER else Severity(fail_on)
     entries = [
         _ignore_entry(report, finding)
+def _listed(value: tuple[str, ...] | Mapping[str, str]) -> str:
+    items = (f"{key}: {strength}" for key, strength in value.items()) if isinstance(value, Mapping) else value
+    return ", ".join(items)
+
+
         for report in reports
         for finding in report.findings
         if finding.suppression is None and finding.severity.at_least(threshold)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,36 @@ def read_options(options: dict[str, Any], policy: PolicyTable | None = None, fol
         trusted_root=root,
         require_signature=bool(options.get("require_signature")) or policy.require_signature,
     )
+
+
+def trust_origins(trust: Trust, options: dict[str, Any], policy_file: str) -> dict[str, str]:
+    """Say where each key, identity and requirement came from: the command line, or the file that holds the policy."""
+    given = "command line"
+    origins = {f"trusted-key {item.sha256}": given for item in trust.keys[: len(options["keys"])]}
+    for item in trust.keys:
+        origins.setdefault(f"trusted-key {item.sha256}", policy_file)
+    origins |= {f"authority {item.sha256}": given for item in trust.authorities}
+    for name in trust.identities:
+        origins[f"identity {name}"] = given if name in options["identities"] else policy_file
+    origins |= {f"issuer {name}": given for name in trust.issuers}
+    if trust.trusted_root:
+        origins[f"trusted-root {trust.trusted_root.sha256}"] = given
+    if trust.require_signature:
+        origins["require-signature"] = given if options.get("require_signature") else policy_file
+    return origins
+
+
+def trust_shown(trust: Trust) -> Iterator[tuple[str, str, str]]:
+    """Yield label, value and the name of its origin for everything that signatures are checked with."""
+    materials = [("trusted-key", item) for item in trust.keys]
+    materials += [("authority", item) for item in trust.authorities]
+    materials += [("trusted-root", item) for item in (trust.trusted_root,) if item]
+    for label, item in materials:
+        yield label, f"{item.name} (sha256:{item.sha256[:16]})", f"{label} {item.sha256}"
+    for label, names in (("identity", trust.identities), ("issuer", trust.issuers)):
+        for name in names:
+            yield label, name, f"{label} {name}"
+    yield "require-signature", str(trust.require_signature), "require-signature"
 
 
 def _check_root(content: bytes) -> None:
