@@ -354,6 +354,8 @@ class Component:
     purl: str | None = None
     description: str | None = None
     licenses: tuple[LicenseClaim, ...] = ()
+    second_opinions: tuple[LicenseClaim, ...] = ()
+    """What another tool, asked as a second reader, calls the license files; nothing is judged by it."""
     digests: tuple[Digest, ...] = ()
     paths: tuple[str, ...] = ()
     seen: bool = True

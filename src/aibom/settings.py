@@ -119,5 +119,7 @@ class Settings:
     trust: Trust = field(default_factory=Trust)
     tensor_digests: bool = False
     """Digest every tensor too, so that copies of the same weights in other files are recognised."""
+    second_opinion: str | None = None
+    """`scancode` lets ScanCode, in a process of its own, read the license files too."""
     publish_check: bool = False
     """Search every text for credentials, internal addresses and home directories, for somebody about to publish."""

@@ -94,3 +94,9 @@ def test_spacy_names_its_sources() -> None:
     target = repository({"meta.json": meta})
     (layout,) = find_models(target)
     assert ["UD German"] == [dataset.title for dataset in resolve_datasets(target, layout, None)]
+
+
+def test_the_name_of_a_reader_is_no_dataset() -> None:
+    """The Trainer writes `generator` or `json` for data that was read from files: nothing is named by that."""
+    readme = "---\ndatasets:\n- generator\n- json\n- imagefolder\n- d/train\n---\n"
+    assert [("d/train", ("train",))] == outline(datasets({"README.md": readme}))

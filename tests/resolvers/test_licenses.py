@@ -72,6 +72,70 @@ def test_a_license_text_with_terms_of_its_own_is_a_finding() -> None:
     assert ("concluded", "MIT", "weights") not in claims(result)
 
 
+def test_a_text_that_is_not_the_declared_one_is_a_finding() -> None:
+    """Terms that nobody knows under a license whose text is known: the declaration is not what stands in the file."""
+    result = resolution({**card(license="llama3.1"), "LICENSE": agreement("Terms of Acme")})
+    (finding,) = [item for item in result.findings if item.rule.id == "license-disagreement"]
+    assert ("medium", "LICENSE") == (finding.severity.value, finding.location.path if finding.location else "")
+    assert finding.message.startswith("the text is not that of Llama 3.1 Community License Agreement, which is")
+
+
+def test_a_declared_text_that_lacks_a_part_is_said_to_differ() -> None:
+    """A copy without its end differs from the declared text, and is no text of another license."""
+    words = mit().split()
+    result = resolution({**card(license="mit"), "LICENSE": " ".join(words[: len(words) - 25])})
+    assert [("license-disagreement", "low")] == findings(result)
+
+
+def test_a_short_file_or_a_text_without_a_print_contradicts_nothing() -> None:
+    """A pointer to terms is no other license, and of a license whose text is not known nothing is compared."""
+    assert "license-disagreement" not in dict(findings(resolution({**card(license="mit"), "LICENSE": "see README"})))
+    other = {**card(license="exaone"), "LICENSE": agreement("x")}
+    assert "license-disagreement" not in dict(findings(resolution(other)))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            "The model is released under the [Falcon-180B TII License](https://example.org/l) and a policy.",
+            "falcon-180b",
+        ),
+        ("It is governed under the **Llama 3.1 Community License**.", "llama3.1"),
+        ("Use of it is under the Apache License, Version 2.0, as is the code.", "apache-2.0"),
+        ("It is under a license of our own.", None),
+        ("Read the terms.", None),
+    ],
+)
+def test_a_section_on_the_license_is_read_where_no_field_says_more(text: str, key: str | None) -> None:
+    """Words are the weakest claim: they count only where nothing else names a license, with their line."""
+    readme = f"---\nlicense: unknown\n---\n# Model\n\n## License\n\n{text}\n"
+    found = [claim for claim in root(resolution({"README.md": readme})).licenses if claim.expression]
+    assert ([key] if key else []) == [claim.key for claim in found]
+    assert all(claim.evidence.location and claim.evidence.location.line == 8 for claim in found)
+    declared = readme.replace("unknown", "mit")
+    assert ["mit"] == [claim.key for claim in root(resolution({"README.md": declared})).licenses]
+
+
+def test_a_publisher_owes_no_notice_to_himself() -> None:
+    """Meta's own repository, and a fine-tune by the owner of its base, need no notice file; a copy by another does."""
+    meta = SourceFacts(kind="hub", identity="meta-llama/Llama-3.1-8B")
+    copy = SourceFacts(kind="hub", identity="NousResearch/Meta-Llama-3.1-8B")
+    files = card(license="llama3.1")
+    assert "notice-missing" not in dict(findings(resolution(files, facts=meta)))
+    assert "notice-missing" in dict(findings(resolution(files, facts=copy)))
+    tuned = card(license="llama3.1", base_model="meta-llama/Llama-3.1-8B")
+    assert "notice-missing" not in dict(
+        findings(resolution(tuned, facts=SourceFacts(kind="hub", identity="meta-llama/Llama-3.1-8B-Instruct")))
+    )
+
+
+def test_a_target_known_to_come_from_llama_is_laundered() -> None:
+    """A card that names its base in no field hides nothing where the model itself is known."""
+    facts = SourceFacts(kind="hub", identity="deepseek-ai/DeepSeek-R1-Distill-Llama-8B")
+    assert "license-laundered" in dict(findings(resolution({**card(license="mit"), "LICENSE": mit()}, facts=facts)))
+
+
 def test_the_gnu_text_leaves_the_declaration_to_decide() -> None:
     """A list of two licenses is no disagreement with itself."""
     result = resolution(card(license=["mit", "apache-2.0"]))
@@ -121,7 +185,7 @@ def test_metadata_of_weights_is_a_claim() -> None:
     assert ("gemma", "https://example.org") == (claim.key, claim.url)
     lora = weights("l.safetensors", {"a": (2,)}, metadata={"modelspec.license": "CreativeML Open RAIL-M"})
     (claim,) = root(resolution({}, [lora])).licenses
-    assert ("CreativeML Open RAIL-M", None) == (claim.raw, claim.expression)
+    assert ("CreativeML Open RAIL-M", "creativeml-openrail-m") == (claim.raw, claim.key)
     onnx = weights("m.onnx", {"a": (2,)}, metadata={"metadata.license": "mit"})
     assert [("declared", "MIT", "weights")] == claims(resolution({}, [onnx]))
 
@@ -225,7 +289,7 @@ def test_an_adapter_on_gemma_keeps_its_terms_in_use() -> None:
 
 def test_duties_are_checked_in_the_files() -> None:
     """Llama's notice file and name prefix are looked for; a model named accordingly fulfils them."""
-    files = {**card(license="llama3.1", base_model="meta-llama/Llama-3.1-8B"), "LICENSE": agreement("x")}
+    files = {**card(license="llama3.1", base_model="meta-llama/Llama-3.1-8B"), "LICENSE": "see the base"}
     named = SourceFacts(kind="hub", identity="acme/chat")
     assert {("notice-missing", "low"), ("name-prefix-missing", "low"), ("threshold", "info")} == set(
         findings(resolution(files, facts=named))

@@ -284,3 +284,85 @@ def test_a_base_of_another_architecture_is_a_contradiction(
     files = {"config.json": json.dumps({"model_type": family}), **card(base_model=base, base_model_relation=relation)}
     found = [item for item in said(lineage(files).findings) if item[0] == "lineage-contradiction"]
     assert expected == found
+
+
+QUANTIZED: dict[str, str | int] = {"general.architecture": "qwen2", "general.name": "Qwen2.5 7B Instruct", "general.file_type": 15}
+PARENT = {"general.base_model.0.repo_url": "https://huggingface.co/Qwen/Qwen2.5-7B"}
+
+
+@pytest.mark.parametrize(
+    ("base", "metadata"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct", {**QUANTIZED, **PARENT}),
+        # Known to come from what the file names, whatever the file calls it.
+        ("meta-llama/Llama-3.1-8B-Instruct",
+         {**GGUF, "general.name": "x", "general.file_type": 15, "general.base_model.0.repo_url": "https://huggingface.co/meta-llama/Llama-3.1-8B"}),
+    ],
+)  # fmt: skip
+def test_a_converter_copies_the_bases_of_what_it_converted(base: str, metadata: dict[str, str | int]) -> None:
+    """GGUF `base_model.*` are the parents of the model that was quantized, which the card names: no contradiction."""
+    found = lineage(card(base_model=base), weights("m.gguf", {"a": (2,)}, metadata=metadata))
+    assert [(base, "quantized", None)] == bases(found)
+    (above,) = found.bases[0].above
+    assert ("unknown", False) == (above.derivation.value, above.inferred)
+    assert "lineage-contradiction" not in dict(said(found.findings))
+
+
+def test_a_gguf_of_another_model_still_contradicts_the_card() -> None:
+    """A file whose own name and base are not those of the card is a contradiction."""
+    metadata = {**QUANTIZED, **PARENT}
+    found = lineage(card(base_model="acme/other-chat"), weights("m.gguf", {"a": (2,)}, metadata=metadata))
+    assert ("lineage-contradiction", "medium") in said(found.findings)
+
+
+def test_a_gguf_named_otherwise_than_its_base_is_more_than_a_copy() -> None:
+    """A file called Instruct that names the pretrained model as base was not only quantized."""
+    found = lineage({}, weights("m.gguf", {"a": (2,)}, metadata={**QUANTIZED, **PARENT}))
+    assert [("Qwen/Qwen2.5-7B", "unknown", None)] == bases(found)
+    same = {**QUANTIZED, **PARENT, "general.name": "Qwen2.5 7B"}
+    assert [("Qwen/Qwen2.5-7B", "quantized", None)] == bases(lineage({}, weights("m.gguf", {"a": (2,)}, metadata=same)))
+
+
+@pytest.mark.parametrize(
+    ("names", "relation"),
+    [
+        (("lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight", "lora_unet_x.alpha"), "adapter"),
+        (("transformer.blocks.0.attn.to_k.lora_A.weight", "transformer.blocks.0.attn.to_k.lora_B.weight"), "adapter"),
+        (("x.hada_w1_a", "x.hada_w2_b"), "adapter"),
+        (("x.lora_A.weight", "model.embed_tokens.weight"), "finetune"),
+    ],
+)
+def test_tensors_of_a_lora_make_it_an_adapter(names: tuple[str, ...], relation: str) -> None:
+    """A LoRA of an image model has no configuration: its tensors say what it is."""
+    found = lineage(card(base_model="a/b"), weights("x.safetensors", dict.fromkeys(names, (2,))))
+    assert [("a/b", relation, None)] == bases(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("This model is a fine-tuned version of [a/b](https://huggingface.co/a/b) on the generator dataset.", ["a/b"]),
+        ("Original model: https://huggingface.co/a/b", ["a/b"]),
+        ("It is derived from Llama3.1-8B and under [this](https://huggingface.co/a/b/blob/main/LICENSE).", ["a/b"]),
+        ("Fine-tuned on [c](https://huggingface.co/datasets/c/d).", []),
+        ("It was finetuned. See https://huggingface.co/a/b", []),
+        ("Quantized from https://huggingface.co/google/gemma-2-2b", []),
+        ("See [a/b](https://huggingface.co/a/b).", []),
+    ],
+)
+def test_words_of_a_card_are_hints(text: str, expected: list[str]) -> None:
+    """What trainers write into a card's text is a hint with its line, where no field names a base; never more."""
+    found = lineage({"README.md": f"# M\n\n{text}\n", **config()})
+    assert expected == [base.name.id for base in found.bases]
+    assert all(base.inferred for base in found.bases)
+    assert all(item.location and item.location.line == 3 for base in found.bases for item in base.evidence)
+    stated_too = lineage({"README.md": f"---\nbase_model: e/f\n---\n{text}\n", **config()})
+    assert ["e/f"] == [base.name.id for base in stated_too.bases]
+
+
+def test_a_known_target_has_its_known_base() -> None:
+    """Where no file names a base, what is known of the target itself does, with its source."""
+    found = lineage(config(), identity="deepseek-ai/DeepSeek-R1-Distill-Llama-8B")
+    assert [("meta-llama/Llama-3.1-8B", "finetune", None)] == bases(found)
+    (evidence,) = found.bases[0].evidence
+    assert "known models 2026-11" == evidence.source

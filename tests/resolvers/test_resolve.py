@@ -278,3 +278,25 @@ def test_one_file_alone_misses_nothing(kind: str) -> None:
         {}, [weights("model.onnx", {"a": [2]}, metadata={"license": "other"})], facts=SourceFacts(kind=kind)
     )
     assert ("license-undetermined", "medium") in said(vague.findings)
+
+
+def test_bases_of_a_base_that_only_the_files_name() -> None:
+    """What a GGUF says of the quantized model's own base stands above that model, where nothing else is known of it."""
+    metadata: dict[str, str | int | float | bool] = {
+        "general.architecture": "llama",
+        "general.name": "Chat 8B",
+        "general.base_model.0.repo_url": "https://huggingface.co/acme/base-8b",
+        "general.file_type": 15,
+    }
+    card = "---\nbase_model: acme/chat-8b\nlicense: mit\n---\n"
+    result = resolution({"README.md": card}, [weights("m.gguf", {"a": (2,)}, metadata=metadata)])
+    derived = [
+        (item.source, item.target, item.derivation.value)
+        for item in result.relations
+        if item.kind is RelationKind.DERIVED_FROM and item.derivation
+    ]
+    assert [
+        ("model:acme/chat-8b", "model:acme/base-8b", "unknown"),
+        ("model", "model:acme/chat-8b", "quantized"),
+    ] == derived
+    consistent(result)

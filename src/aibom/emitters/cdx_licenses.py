@@ -20,9 +20,10 @@ _USUAL_SCOPE = {ComponentKind.DATASET: Scope.DATA, ComponentKind.LIBRARY: Scope.
 
 
 def license_lists(component: Component, version: SpecVersion) -> tuple[list[Json], list[Json]]:
-    """Return `licenses` (declared, then concluded) and `evidence.licenses` (detected) of a component."""
+    """Return `licenses` (declared, then concluded) and `evidence.licenses` (detected, second opinions last)."""
     stated = [claim for basis in ("declared", "concluded") for claim in component.licenses if claim.basis == basis]
     detected = [claim for claim in component.licenses if claim.basis == "detected"]
+    detected += component.second_opinions
     return _choice(stated, component.kind, version), _choice(detected, component.kind, version)
 
 
@@ -83,6 +84,8 @@ def _notes(claim: LicenseClaim, kind: ComponentKind, *, shown: str) -> Iterable[
     if claim.scope is not _USUAL_SCOPE.get(kind, Scope.WEIGHTS):
         yield "aibom:license:scope", claim.scope.value
     yield "aibom:license:source", origin(claim.evidence)
+    if claim.basis == "detected" and claim.evidence.source:
+        yield "aibom:license:second-opinion", claim.evidence.source
     if claim.url and link(claim.url) is None:
         yield "aibom:license:url", claim.url
 

@@ -10,16 +10,27 @@ from aibom.files import Role
 from aibom.findings import Finding, Severity
 from aibom.report import SourceFacts
 from aibom.resolvers import advisories as advisory_rules
-from aibom.resolvers import license_rules, lineage, model_card, remote_code, repository, signals, weight_checks
+from aibom.resolvers import (
+    license_rules,
+    lineage,
+    model_card,
+    remote_code,
+    repository,
+    second_opinions,
+    signals,
+    weight_checks,
+)
 from aibom.resolvers.advisories import Lookup, resolve_advisories
 from aibom.resolvers.ancestry import Ancestry
 from aibom.resolvers.assembly import LONE_FILES, ROOT, Assembly, application
 from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
+from aibom.resolvers.license_claims import files_of_terms
 from aibom.resolvers.local_datasets import LocalDataset, component_of, find_datasets
 from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
 from aibom.resolvers.remote_code import resolve_remote_code
 from aibom.resolvers.repository import Repository, join, name_of
+from aibom.resolvers.second_opinions import SecondOpinions, ask_second_reader
 from aibom.resolvers.signals import near_misses
 from aibom.resolvers.subject import Subject, identify
 from aibom.settings import Settings
@@ -31,6 +42,7 @@ RULES = (
     *weight_checks.RULES,
     *lineage.RULES,
     *license_rules.RULES,
+    *second_opinions.RULES,
     *remote_code.RULES,
     *advisory_rules.RULES,
     *signals.RULES,
@@ -53,9 +65,12 @@ def resolve(
     snapshot is at hand.
     """
     files = Repository(source, inspections, settings.limits)
-    assembly = Assembly(files, Ancestry(open_related, settings.limits), source_facts, settings.profile)
     subject = identify(source.target, source_facts, settings.identity)
     layouts = find_models(files)
+    opinions = _second_opinions(files, layouts, settings)
+    ancestry = Ancestry(open_related, settings.limits)
+    assembly = Assembly(files, ancestry, source_facts, settings.profile, opinions)
+    assembly.findings.extend(opinions.findings)
     datasets = find_datasets(files)
     root_card = read_card(files)
     if root_card.card and any(item.marker == root_card.card.path for item in datasets):
@@ -81,6 +96,13 @@ def resolve(
     assembly.findings.extend(dependencies.findings)
     assembly.findings.extend(resolve_advisories(files, dependencies.items, advisories))
     return assembly.resolution(root)
+
+
+def _second_opinions(files: Repository, layouts: tuple[Layout, ...], settings: Settings) -> SecondOpinions:
+    """Ask once for all models: to start ScanCode takes longer than to read every file."""
+    if settings.second_opinion is None:
+        return SecondOpinions()
+    return ask_second_reader([file for layout in layouts for file in files_of_terms(files, layout.folder)])
 
 
 def _is_nothing(layout: Layout) -> bool:

@@ -55,6 +55,12 @@ class Ancestry:
             self._found[name.key] = self._from_source(name) or _from_table(name)
         return self._found[name.key]
 
+    def learn(self, name: ModelName, bases: Sequence[Base]) -> None:
+        """Take over what a target says of an ancestor's own bases, where nothing else is known of them."""
+        found = self.ancestor(name)
+        if bases and not found.bases:
+            self._found[name.key] = replace(found, bases=resolved(bases))
+
     def node(self, name: ModelName, above: frozenset[str] = frozenset()) -> Node:
         """Return an ancestor as license rules see it, with everything above it."""
         found = self.ancestor(name)

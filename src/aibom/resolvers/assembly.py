@@ -33,6 +33,7 @@ from aibom.resolvers.lineage import Base, resolve_lineage
 from aibom.resolvers.model_card import CardReading, description_of
 from aibom.resolvers.model_facts import model_facts, sets_of
 from aibom.resolvers.repository import Repository, name_of, stated
+from aibom.resolvers.second_opinions import SecondOpinions
 from aibom.resolvers.signals import card_signals, support_signals
 from aibom.resolvers.subject import Subject
 from aibom.resolvers.weight_checks import check_weights
@@ -46,11 +47,19 @@ LONE_FILES = frozenset({"file", "web"})
 class Assembly:
     """Collects components, relations and findings. Every ref is given out once."""
 
-    def __init__(self, repository: Repository, ancestry: Ancestry, facts: SourceFacts, profile: Profile) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        ancestry: Ancestry,
+        facts: SourceFacts,
+        profile: Profile,
+        opinions: SecondOpinions,
+    ) -> None:
         self._repository = repository
         self._ancestry = ancestry
         self._facts = facts
         self._profile = profile
+        self._opinions = opinions
         self.components: dict[str, Component] = {}
         self.relations: dict[tuple[str, str, str], Relation] = {}
         self.findings: list[Finding] = []
@@ -70,6 +79,8 @@ class Assembly:
             self._repository, layout, card=card, facts=facts, identity=subject.id or subject.name, source=source
         )
         bases = resolved(lineage.bases)
+        for base in bases:
+            self._ancestry.learn(base.name, base.above)
         self.findings.extend(lineage.findings)
         datasets = resolve_datasets(self._repository, layout, card)
         terms = collect_terms(self._repository, layout, card or shared, source)
@@ -87,6 +98,7 @@ class Assembly:
             self._profile,
         )
         self.findings.extend(licensing.findings)
+        self.findings.extend(self._opinions.disagreements(terms))
         component = Component(
             ref=ref,
             kind=ComponentKind.MODEL,
@@ -96,6 +108,7 @@ class Assembly:
             purl=subject.purl,
             description=description_of(card),
             licenses=licensing.claims,
+            second_opinions=self._opinions.of(terms),
             paths=self._paths(layout, whole=whole),
             card=card,
             model=facts,

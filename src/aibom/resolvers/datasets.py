@@ -15,6 +15,11 @@ from aibom.resolvers.layouts import Layout
 from aibom.resolvers.repository import Repository, stated
 
 _MAX_DATASETS = 1000
+# What trainers write for data that was read from files: the name of a reader in the `datasets` library.
+_READERS = frozenset({
+    "generator", "json", "csv", "parquet", "text", "arrow", "pandas", "sql", "imagefolder", "audiofolder",
+    "videofolder", "webdataset", "none", "null", "unknown_dataset",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,8 @@ def resolve_datasets(repository: Repository, layout: Layout, card: ModelCard | N
     mentions = (*_card(card), *_gguf(layout), *_records(repository, layout))
     for mention in mentions[: _MAX_DATASETS * 4]:
         name = parse_name(mention.raw) or _loose(mention.raw)
+        if mention.raw.strip().lower() in _READERS:
+            continue
         if name is None or (name.key not in found and len(found) >= _MAX_DATASETS):
             continue
         known = found.get(name.key)

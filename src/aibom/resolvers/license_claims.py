@@ -37,6 +37,15 @@ _NO_UNION = re.compile(
     r"\bnot\s+(?:being\s+)?(?:granted|licensed|permitted)\b[^.]{0,300}\bEuropean\s+Union\b", re.IGNORECASE
 )
 _MAX_FILES = 50
+_LICENSE_HEADING = re.compile(r"licen[cs]", re.IGNORECASE)
+# As in: the model is made available under the [Falcon-180B TII License], with or without a version after it.
+_UNDER = re.compile(
+    r"\bunder (?:the |an? )?(?P<name>[\[*_`]{0,4}[A-Za-z][\w .,+-]{1,60}?\blicen[cs]e\b"
+    r"(?:[ ,]+(?:version |v)?\d+(?:\.\d+){0,2})?)",
+    re.IGNORECASE,
+)
+_LAST_WORD = re.compile(r"\s+licen[cs]e$", re.IGNORECASE)
+_MAX_PROSE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,7 @@ class Terms:
 def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None, facts: SourceFacts | None) -> Terms:
     """Gather the claims of one model; those of its folder come before those of the root."""
     folder = layout.folder
-    files = repository.once("license-files", folder, lambda: tuple(license_files(repository, folder)))
+    files = files_of_terms(repository, folder)
     claims = [
         *_card(card),
         *_gate(card),
@@ -75,6 +84,8 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
         *_source(facts),
         *(claim for file in files for claim in _detected(file)),
     ]
+    if not any(claim.expression for claim in claims if claim.scope is Scope.WEIGHTS):
+        claims += _prose(card)
     named = repository.once("terms", folder, lambda: _named_files(repository, folder))
     return Terms(
         claims=tuple(claims),
@@ -98,6 +109,11 @@ def _named_files(repository: Repository, folder: str) -> Mapping[str, tuple[str,
             if path.lower().endswith(".pdf") and re.search(r"licen[cs]e|terms", name_of(path), re.IGNORECASE)
         ),
     }
+
+
+def files_of_terms(repository: Repository, folder: str) -> tuple[LicenseFile, ...]:
+    """Return the license files that hold for a model's folder, each recognised once."""
+    return repository.once("license-files", folder, lambda: tuple(license_files(repository, folder)))
 
 
 def license_files(repository: Repository, folder: str) -> Iterator[LicenseFile]:
@@ -170,6 +186,21 @@ def _card(card: ModelCard | None) -> Iterator[LicenseClaim]:
     for raw in names:
         line = card.lines.get("license_name")
         yield _declared(raw, stated(card.path, f"license_name: {raw[:200]}", line), url=url)
+
+
+def _prose(card: ModelCard | None) -> Iterator[LicenseClaim]:
+    """What the card's section on the license says in words: the weakest claim, read where there is no other."""
+    for section in card.sections if card else ():
+        if not _LICENSE_HEADING.search(section.title):
+            continue
+        for match in _UNDER.finditer(section.text[:_MAX_PROSE]):
+            words = " ".join(re.sub(r"[\[\]*_`]", " ", match["name"]).split())
+            named = read_name(words) if read_name(words).expression else read_name(_LAST_WORD.sub("", words))
+            if named.expression:
+                assert card is not None
+                line = (section.text_line or section.line) + section.text.count("\n", 0, match.start())
+                yield _declared(named.raw, stated(card.path, f"in the text: {words[:200]}", line))
+                return
 
 
 def _gate(card: ModelCard | None) -> Iterator[LicenseClaim]:

@@ -29,9 +29,19 @@ _SPOKEN: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"(the )?mit( licen[cs]e)?", re.IGNORECASE), "mit"),
     (re.compile(r"(the )?(new |modified )?bsd 3[- ]clause( licen[cs]e)?", re.IGNORECASE), "bsd-3-clause"),
-    (re.compile(r"cc[- ]by[- ]nc[- ]4(\.0)?", re.IGNORECASE), "cc-by-nc-4.0"),
-    (re.compile(r"cc[- ]by[- ]4(\.0)?", re.IGNORECASE), "cc-by-4.0"),
-)
+    (re.compile(r"cc[- ]by[- ]nc[- ]4(\.0)?( licen[cs]e)?", re.IGNORECASE), "cc-by-nc-4.0"),
+    (re.compile(r"cc[- ]by[- ]4(\.0)?( licen[cs]e)?", re.IGNORECASE), "cc-by-4.0"),
+    # As the Stability model specification writes it in the metadata of weights.
+    (re.compile(r"(the )?creativeml open ?rail-m( licen[cs]e)?", re.IGNORECASE), "creativeml-openrail-m"),
+    (re.compile(r"(the )?gemma (licen[cs]e|terms( of use)?)", re.IGNORECASE), "gemma"),
+    (re.compile(r"(the )?falcon-180b tii licen[cs]e( 1\.0)?", re.IGNORECASE), "falcon-180b"),
+    *(
+        (re.compile(rf"(the )?(meta )?llama[ -]?{version}( community)? licen[cs]e( agreement)?", re.IGNORECASE), key)
+        for key, version in {
+            "llama2": "2", "llama3": "3", "llama3.1": r"3\.1", "llama3.2": r"3\.2", "llama3.3": r"3\.3", "llama4": "4",
+        }.items()
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from aibom.data.license_table import license_table
-from aibom.resolvers.license_names import read_name
+from aibom.resolvers.license_names import keys_of, read_name
 from aibom.resolvers.license_prints import CODE, WINDOW, Print, Words, code_of, hashes, load_prints, read_words, windows
 from aibom.resolvers.license_titles import titled
 
@@ -61,8 +62,8 @@ class Recognized:
 class Detection:
     """What a text is. Without `licenses` it only resembles what the statement names.
 
-    `near` are then the ids of the text that it resembles, and `turned` says that words were added that may change the
-    terms while nearly all of that text is there.
+    `near` are then the ids of the text that it resembles, as expressions hold them, and `turned` says that words were
+    added that may change the terms while nearly all of that text is there.
     """
 
     licenses: tuple[Recognized, ...]
@@ -124,7 +125,9 @@ def _resemblance(nearest: _Difference | None, words: Words) -> Detection | None:
     turned = lacking <= max(_MAX_NAME_WORDS, round((1 - _SAME) * nearest.item.length)) and any(
         _TURNING & set(words.words[start:end]) for start, end in nearest.added
     )
-    return Detection(licenses=(), statement=statement, method="resemblance", near=nearest.item.ids, turned=turned)
+    return Detection(
+        licenses=(), statement=statement, method="resemblance", near=tuple(_written(nearest.item)), turned=turned
+    )
 
 
 def _nearest(words: Words) -> _Difference | None:
@@ -290,6 +293,17 @@ def _recognized(item: Print) -> tuple[Recognized, ...]:
         return (Recognized(name=_title(item), key=row.key if row else None, expression=None),)
     open_choice = dict.fromkeys(part for expression in expressions for part in expression.split(" OR "))
     return (Recognized(name=_title(item), key=row.key if row else None, expression=" OR ".join(open_choice)),)
+
+
+@cache
+def known_texts() -> frozenset[str]:
+    """Return the ids, in lower case, of the licenses whose very text is known here: keys of our table, and of SPDX."""
+    return frozenset(key.lower() for item in load_prints().items for key in item.ids)
+
+
+def _written(item: Print) -> Iterator[str]:
+    for expression in (read_name(key).expression for key in item.ids):
+        yield from keys_of(expression) if expression else ()
 
 
 def _title(item: Print) -> str:

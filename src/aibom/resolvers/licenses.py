@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aibom.components import LicenseClaim, ModelCard, ModelFacts, Scalar, Scope
+from aibom.data.known_bases import known
 from aibom.data.license_table import License
 from aibom.data.license_terms import About, Kind
 from aibom.files import Location
@@ -22,8 +23,11 @@ from aibom.resolvers.license_rules import (
     NAME_PREFIX_MISSING,
     NOTICE_MISSING,
 )
+from aibom.resolvers.license_texts import known_texts
 from aibom.resolvers.license_use import judge_use
 from aibom.settings import Profile
+
+_MIN_WORDS = 60  # of a text that states terms; a shorter one points to them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +128,27 @@ def _disagreements(terms: Terms, place: Location | None) -> Iterator[Finding]:
                 break
     for file in terms.files:
         found = file.detection
-        if found is None or not found.turned:
+        if found is not None and found.licenses:
             continue
-        declared = {item for claim in terms.claims if claim.basis == "declared" for item in _ids(claim)}
-        if declared & set(found.near):
-            yield Finding.of(LICENSE_DISAGREEMENT, found.statement, Location(path=file.path, line=1))
+        declared = [claim for claim in terms.claims if claim.basis == "declared" and claim.scope is file.scope]
+        ids = {item for claim in declared for item in _ids(claim)}
+        place_in_file = Location(path=file.path, line=1)
+        if found is not None and found.turned and ids & set(found.near):
+            yield Finding.of(LICENSE_DISAGREEMENT, found.statement, place_in_file)
+        elif all(map(_is_text_known, declared)) and ids and len(file.text.text.split()) >= _MIN_WORDS:
+            names = (
+                " and ".join(dict.fromkeys(row.name for claim in declared for row in rows_of(claim)))
+                or "what is declared"
+            )
+            said = found.statement if found else "it resembles no text that is known"
+            message = f"the text is not that of {names}, which is declared: {said}"
+            severity = Severity.LOW if found and ids & set(found.near) else None
+            yield Finding.of(LICENSE_DISAGREEMENT, message, place_in_file, severity=severity)
+
+
+def _is_text_known(claim: LicenseClaim) -> bool:
+    ids = {claim.key.lower()} if claim.key else {item.lower() for item in _ids(claim)}
+    return bool(ids) and (ids <= known_texts() or {item.lower() for item in _ids(claim)} <= known_texts())
 
 
 def _differ(first: LicenseClaim, second: LicenseClaim) -> bool:
@@ -199,7 +219,7 @@ def _missing_duties(model: Licensed, outcome: Outcome, place: Location | None) -
             continue
         if about is not About.NAME_PREFIX or len(item.path) > 1:
             said.add(mark)
-        if about is About.NOTICE_FILE and not model.terms.notices:
+        if about is About.NOTICE_FILE and not model.terms.notices and not _is_licensor(model, item):
             message = f"{_origin(item)} asks for a notice file: {item.term.text}"
             yield Finding.of(NOTICE_MISSING, message, place)
         if (
@@ -210,6 +230,16 @@ def _missing_duties(model: Licensed, outcome: Outcome, place: Location | None) -
         ):
             message = f"{_origin(item)} asks that the name starts with “{item.term.argument}”, it is {model.name}"
             yield Finding.of(NAME_PREFIX_MISSING, message, place)
+
+
+def _is_licensor(model: Licensed, item: Inherited) -> bool:
+    """Say whether the license is the publisher's own: nobody owes a notice to himself."""
+    if model.identity is None:
+        return False
+    owner = model.identity.partition("/")[0].lower()
+    entry = known(model.identity)
+    own = entry is not None and entry.license is item.license and entry.name.lower().startswith(f"{owner}/")
+    return own or (len(item.path) > 1 and item.path[0].lower().startswith(f"{owner}/"))
 
 
 def _origin(item: Inherited) -> str:

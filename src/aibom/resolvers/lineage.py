@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aibom.components import Derivation, ModelCard, ModelFacts
-from aibom.data.known_bases import known
+from aibom.data.known_bases import STATE, known
 from aibom.files import Location
-from aibom.findings import Evidence, Finding, Rule, Severity
+from aibom.findings import Evidence, Finding, Rule, Severity, Subject
 from aibom.report import SourceFacts
-from aibom.resolvers.hub_names import ModelName
+from aibom.resolvers.hub_names import ModelName, parse_name
 from aibom.resolvers.layouts import Layout
-from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims
+from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims, same_model
 from aibom.resolvers.repository import Repository
 
 LINEAGE_CONTRADICTION = Rule(
     id="lineage-contradiction",
+    subject=Subject.TERMS,
     severity=Severity.MEDIUM,
     summary="The files disagree about the base model",
     explanation=(
@@ -30,6 +31,7 @@ LINEAGE_CONTRADICTION = Rule(
 )
 BASE_UNPINNED = Rule(
     id="base-unpinned",
+    subject=Subject.TERMS,
     severity=Severity.MEDIUM,
     summary="The base model is not pinned to a commit",
     explanation=(
@@ -41,6 +43,7 @@ BASE_UNPINNED = Rule(
 )
 BASE_UNRESOLVED = Rule(
     id="base-unresolved",
+    subject=Subject.TERMS,
     severity=Severity.LOW,
     summary="The base model can't be identified",
     explanation=(
@@ -56,6 +59,10 @@ _QUANTIZED_NAME = re.compile(
 # What publishers append to a name when they store the same weights in another form.
 _FORM_SUFFIX = re.compile(
     r"(?:[-_.](?:bnb|4bit|8bit|gguf|awq|gptq|unsloth|hf|int[48]|fp8|fp16|bf16|exl[23]|mlx))+$", re.IGNORECASE
+)
+# What LoRA, LoHa, LoKr and DoRA trainers call their matrices.
+_ADAPTER_TENSOR = re.compile(
+    r"lora[._](?:up|down|[ab]|mid|te|unet|magnitude)|lora\.(?:up|down)|hada_w|lokr_w|dora_scale|\.alpha$", re.IGNORECASE
 )
 _RELATIONS = {
     "finetune": Derivation.FINETUNE,
@@ -76,6 +83,8 @@ class Base:
     derivation: Derivation
     inferred: bool
     evidence: tuple[Evidence, ...]
+    above: tuple[Base, ...] = ()
+    """What the target's files say that the base in turn was made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +115,56 @@ def resolve_lineage(
                 findings.append(_contradiction(message, claim, Severity.INFO))
         else:
             kept.append(claim)
-    stated = [claim for claim in kept if claim.trust is not Trust.HINT]
+    stated = [claim for claim in kept if claim.trust is not Trust.HINT] or list(_from_table(identity))
+    higher = dict(_higher(stated))
+    stated = [claim for claim in stated if claim not in higher]
     findings.extend(_contradictions(stated))
-    chosen = stated or [claim for claim in kept if claim.name.kind == "hub"]
+    chosen = stated or [claim for claim in kept if claim.name.kind == "hub" and _may_be(claim, facts)]
     derivation = _derivation(layout, card, facts, identity, stated)
-    bases = tuple(_merge(group, derivation) for group in _group(chosen))
+    bases = tuple(replace(_merge(group, derivation), above=_above(group, higher)) for group in _group(chosen))
     findings.extend(_doubts(bases, layout))
     findings.extend(_relation_doubts(card, layout))
     findings.extend(_misfits(bases, facts))
     return Lineage(bases=bases, findings=tuple(findings))
+
+
+def _from_table(identity: str | None) -> Iterator[BaseClaim]:
+    """What is known of the target itself, where its files name no base: some publishers say it in words alone."""
+    entry = known(identity) if identity and "/" in identity else None
+    name = parse_name(entry.base) if entry and entry.base else None
+    if entry and name and entry.relation:
+        evidence = Evidence(statement=f"{entry.name}: {entry.relation} of {entry.base}", source=f"known models {STATE}")
+        yield BaseClaim(name=name, trust=Trust.CARD, evidence=evidence, derivation=_RELATIONS[entry.relation])
+
+
+def _higher(claims: Sequence[BaseClaim]) -> Iterator[tuple[BaseClaim, str]]:
+    """Yield the claims of files that speak of a base that the card names, and not of the target, with that base's key.
+
+    A card of quantized files names the model that was quantized; the files carry the bases which that model's own card
+    named.
+    """
+    card = [claim for claim in claims if claim.trust is Trust.CARD and claim.name.kind == "hub"]
+    named = {claim.name.key for claim in card}
+    for claim in claims:
+        if claim.about is None or claim.name.key in named:
+            continue
+        for base in card:
+            entry = known(base.name.id)
+            known_base = entry is not None and entry.base is not None and entry.base.lower() == claim.name.id.lower()
+            if known_base or same_model(claim.about, base.name.name):
+                yield claim, base.name.key
+                break
+
+
+def _may_be(claim: BaseClaim, facts: ModelFacts) -> bool:
+    """A hint to a model of another architecture is to something else that the card speaks of."""
+    entry = known(claim.name.id)
+    return entry is None or facts.family is None or not entry.families or facts.family.value in entry.families
+
+
+def _above(group: Sequence[BaseClaim], higher: Mapping[BaseClaim, str]) -> tuple[Base, ...]:
+    own = [claim for claim, key in higher.items() if key == group[0].name.key]
+    return tuple(_merge(claims, Derivation.UNKNOWN) for claims in _group(own))
 
 
 def _group(claims: Sequence[BaseClaim]) -> list[list[BaseClaim]]:
@@ -147,7 +197,7 @@ def _derivation(
     fields = card.fields if card else {}
     if (relation := fields.get("base_model_relation")) and (known := _RELATIONS.get(relation[0].lower())):
         return known
-    if layout.marker.library == "peft":
+    if layout.marker.library == "peft" or _is_adapter(layout):
         return Derivation.ADAPTER
     bases = {claim.name.key for claim in stated if claim.trust is Trust.CARD}
     tags = {tag.lower() for tag in fields.get("tags", ())}
@@ -156,6 +206,12 @@ def _derivation(
     if facts.quantization is not None or (identity and _QUANTIZED_NAME.search(identity)):
         return Derivation.QUANTIZED
     return Derivation.FINETUNE
+
+
+def _is_adapter(layout: Layout) -> bool:
+    """Say whether every tensor belongs to a low-rank adapter: LoRAs of image models have no configuration of PEFT's."""
+    names = [tensor.name for file in layout.files if file.summary for tensor in file.summary.tensors]
+    return bool(names) and all(_ADAPTER_TENSOR.search(name) for name in names)
 
 
 def _contradictions(claims: Sequence[BaseClaim]) -> list[Finding]:

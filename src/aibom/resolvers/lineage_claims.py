@@ -19,6 +19,7 @@ from aibom.resolvers.repository import Repository, line_of, name_of, stated
 
 _MERGE_FILES = ("mergekit_config.yml", "mergekit_config.yaml", "mergekit_moe_config.yml", "merge_config.yml")
 _MAX_BASES = 100
+_MIN_NAME = 6  # letters and digits of a name that may be the end of a longer one
 _PLAIN_TYPES = frozenset({"F32", "F16", "BF16", "ALL_F32", "MOSTLY_F16", "0", "1", "32"})
 # kohya's names for the base of a LoRA, and the repository that each stands for.
 _SS_BASES = {
@@ -33,6 +34,15 @@ _MODELSPEC_BASES = {
     "stable-diffusion-xl-v1-base": "stabilityai/stable-diffusion-xl-base-1.0",
     "flux-1-dev": "black-forest-labs/FLUX.1-dev",
 }
+# As the Trainer writes: This model is a fine-tuned version of a link to the base, on the data of this name.
+_MADE_FROM = re.compile(
+    r"(?:fine-?tuned?\b|distilled|quanti[sz]ed|converted|derived|adapted|based on|original model|base model)"
+    r"(?:[^.\n]|\.(?!\s)){0,120}?https?://(?:huggingface\.co|hf\.co)/(?P<id>[\w.-]{1,96}/[\w.-]{1,96})",
+    re.IGNORECASE,
+)
+_NO_OWNERS = frozenset({"datasets", "spaces", "docs", "papers", "blog", "collections", "models", "learn", "tasks"})
+_MAX_PROSE = 50_000
+_MAX_HINTS = 3
 
 
 class Trust(IntEnum):
@@ -45,12 +55,17 @@ class Trust(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseClaim:
-    """A statement that a model comes from another; `derivation` is None where the place does not say how."""
+    """A statement that a model comes from another; `derivation` is None where the place does not say how.
+
+    `about` is the name that the place gives to the model that it speaks of, where that may be another than the target:
+    llama.cpp copies the bases that the converted model's own card names.
+    """
 
     name: ModelName
     trust: Trust
     evidence: Evidence
     derivation: Derivation | None = None
+    about: str | None = None
 
 
 def collect_claims(
@@ -66,6 +81,7 @@ def collect_claims(
         *_trainer_metadata(layout),
         *_card(card),
         *_config_hints(repository, layout),
+        *_prose(card),
     ]
     return tuple(sorted(found[: _MAX_BASES * 4], key=lambda claim: claim.trust))
 
@@ -149,10 +165,24 @@ def _gguf(layout: Layout) -> Iterator[BaseClaim]:
             derivation = Derivation.UNKNOWN
         elif len(indices) > 1:
             derivation = Derivation.MERGE
+        about = metadata.get("general.name")
         for index in indices:
             prefix = f"general.base_model.{index}"
-            yield from _claim(_gguf_name(metadata, prefix), file.path, prefix, Trust.TOOL, derivation=derivation)
+            for claim in _claim(_gguf_name(metadata, prefix), file.path, prefix, Trust.TOOL, derivation=derivation):
+                yield _of_another(claim, about) if isinstance(about, str) and not source else claim
         return  # every quantisation of one repository carries the same keys
+
+
+def _of_another(claim: BaseClaim, about: str) -> BaseClaim:
+    """A parent whose name is not the file's own was not merely stored in another form."""
+    same = same_model(about, claim.name.name) or claim.derivation is Derivation.MERGE
+    return replace(claim, about=about[:200], derivation=claim.derivation if same else Derivation.UNKNOWN)
+
+
+def same_model(first: str, second: str) -> bool:
+    """Compare names by letters and digits: `Meta Llama 3.1 8B` is `Llama-3.1-8B`, with the maker's name before it."""
+    one, other = ("".join(char for char in name.lower() if char.isalnum()) for name in (first, second))
+    return one == other or (min(len(one), len(other)) >= _MIN_NAME and (one.endswith(other) or other.endswith(one)))
 
 
 def _gguf_name(metadata: Mapping[str, Scalar], prefix: str) -> Scalar | None:
@@ -230,6 +260,19 @@ def _config_hints(repository: Repository, layout: Layout) -> Iterator[BaseClaim]
             if claim.name.kind == "hub":
                 line = line_of(repository.text(path), f'"{key}"')
                 yield replace(claim, evidence=stated(path, f"{key}: {claim.name.id}", line))
+
+
+def _prose(card: ModelCard | None) -> Iterator[BaseClaim]:
+    """What a card says in words, as trainers and quantizers write it: a hint, where no field says more."""
+    found = 0
+    for section in card.sections if card else ():
+        for match in _MADE_FROM.finditer(section.text[:_MAX_PROSE]):
+            if match["id"].partition("/")[0].lower() in _NO_OWNERS or found >= _MAX_HINTS:
+                continue
+            found += 1
+            line = (section.text_line or section.line) + section.text.count("\n", 0, match.start("id"))
+            assert card is not None
+            yield from _claim(match["id"].rstrip("."), card.path, "in the text", Trust.HINT, line=line)
 
 
 def _list(value: Any) -> list[Any]:
