@@ -13,8 +13,11 @@ _COLLECT_AFTER = (20_000, 20, 50)
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(*_COLLECT_AFTER)
-    from aibom.cli import main as run  # noqa: PLC0415 -- the console script imports this module only
-
+    try:
+        from aibom.cli import main as run  # noqa: PLC0415 -- the console script imports this module only
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
     sys.exit(run())
 
 

@@ -1,18 +1,20 @@
-"""Every hostile file of the fixtures, one after the other."""
+"""Every hostile case of the fixtures, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+from fixtures.hostile import HOSTILE
 
 
 def every_hostile_file() -> Iterator[tuple[str, bytes]]:
-    """Yield name and bytes of each; the modules are found by their names, so that a new one is not forgotten."""
-    for path in sorted(FIXTURES.glob("hostile_*.py")):
-        module = import_module(f"fixtures.{path.stem}")
-        for case in getattr(module, "CASES", ()):
-            built = case.build()
-            yield from built.items() if isinstance(built, dict) else [(case.file_name, built)]
+    """Yield name and bytes of each file."""
+    for case in every_hostile_case():
+        yield from case.items()
+
+
+def every_hostile_case() -> Iterator[Mapping[str, bytes]]:
+    """Yield the files of each target, by their names."""
+    for cases in HOSTILE.values():
+        for case in cases:
+            yield case.files()
