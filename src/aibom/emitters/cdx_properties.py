@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from aibom.components import Component, ComponentKind, ModelFacts, Relation, RelationKind, SignatureStatus, Verification
 from aibom.emitters.cdx_layout import FileEntry, Layout
 from aibom.emitters.cdx_text import Named, origin, passage, property_name, scalar
+from aibom.emitters.coverage import digested_tensors
 from aibom.files import Digest, Format, Role
 from aibom.report import Answer, ChecklistItem, Report
 
@@ -172,6 +173,7 @@ def _root(report: Report) -> Iterable[Named]:
         if root.named is not None and root.unnamed is not None:
             yield "aibom:tensors:root", f"{root.named} ({', '.join(root.paths)})"
             yield "aibom:tensors:unnamed-root", f"{root.unnamed} ({', '.join(root.paths)})"
+        yield "aibom:tensors:digested", f"{digested_tensors(root)} ({', '.join(root.paths)})"
     for name, value in report.settings.operator.items():
         yield property_name("aibom", "operator", name), scalar(value)
     if report.source.gated:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from aibom.components import Inspection
+from aibom.components import Inspection, TensorRoot
 from aibom.files import Coverage, Role
 from aibom.report import Report, Skipped
 
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn"})
 _LOADED = frozenset({Role.WEIGHTS, Role.CODE, Role.CONFIG, Role.TOKENIZER})
+_NAMED = 5
 _ORDER = (Coverage.NONE, Coverage.PARTIAL, Coverage.COMPLETE)
 
 
@@ -37,3 +38,14 @@ def _seen_from_outside(inspection: Inspection) -> Coverage:
     if inspection.file.members and inspection.coverage is Coverage.NONE:
         return Coverage.PARTIAL
     return inspection.coverage
+
+
+def digested_tensors(root: TensorRoot) -> str:
+    """Say how many tensors of one copy of the weights have a digest, what that cost, and which have none."""
+    text = f"{root.tensors - len(root.left_out)} of {root.tensors} tensors digested"
+    if root.read_again:
+        text += f", {root.read_again} by a second read"
+    if root.left_out:
+        more = f" and {len(root.left_out) - _NAMED} more" if len(root.left_out) > _NAMED else ""
+        text += f"; left out: {', '.join(root.left_out[:_NAMED])}{more}"
+    return text

@@ -313,6 +313,9 @@ def _signatures(report: Report) -> Iterator[Row]:
         yield Row(name="Declared digests", value="equal", how=_files_of(compared[SignatureStatus.CHECKSUM_OK]))
     if compared[SignatureStatus.MISMATCH]:
         yield Row(name="Declared digests", value="different", how=_files_of(compared[SignatureStatus.MISMATCH]))
+    for root in report.tensor_roots:
+        how = coverage.digested_tensors(root)
+        yield Row(name="Tensor root", value=root.named or "none", how=how, where=", ".join(root.paths))
 
 
 def _dependencies(report: Report) -> Iterator[Row]:

@@ -19,6 +19,7 @@ from aibom.components import (
     RelationKind,
     SignatureStatus,
 )
+from aibom.emitters import coverage
 from aibom.emitters.inert import one_line
 from aibom.emitters.options import EmitOptions
 from aibom.emitters.verdict import live, verdict
@@ -26,6 +27,7 @@ from aibom.files import Coverage, Location, Role
 from aibom.findings import Evidence, Finding, Severity
 from aibom.report import Determination, Report
 
+_MOST_COPIES = 5
 _COLORS = {
     Severity.CRITICAL: "red",
     Severity.HIGH: "yellow",
@@ -159,6 +161,12 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
         if lines := _determination_lines([item for item in report.determinations if item.rule.regime == regime]):
             yield label, lines
     yield "SIGNATURE", [_signature_line(report)]
+    if report.tensor_roots:
+        copies = report.tensor_roots[:_MOST_COPIES]
+        rest = len(report.tensor_roots) - len(copies)
+        lines = [f"{', '.join(root.paths[:1])}{' ...' * (len(root.paths) > 1)}: {coverage.digested_tensors(root)}"
+                 for root in copies]  # fmt: skip
+        yield "TENSORS", [*lines, *([f"and {rest} more copies of weights"] if rest else [])]
     yield "FILES", [_files_line(report)]
 
 
