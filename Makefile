@@ -30,7 +30,7 @@ test: $(STAMP)  ## run the tests
 	$(BIN)/pytest -n auto --dist loadfile
 
 cov: $(STAMP)  ## run the tests and hold branch coverage of src at its gate
-	$(BIN)/pytest -n auto --dist loadfile --reruns 2 --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .
