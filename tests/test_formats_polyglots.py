@@ -90,6 +90,14 @@ def test_little_is_asked_of_a_server() -> None:
     assert 1 << 15 == data.farthest
 
 
+def test_what_follows_the_tensors_is_looked_at_on_this_machine_only() -> None:
+    """A zip behind tensors is found; over the network no request is spent on it, as their header tells enough."""
+    content = safetensors_bytes({"a": ("U8", (4,))}) + torch_zip(PAYLOAD)
+    assert [Format.SAFETENSORS, Format.PYTORCH_ZIP] == others("a.safetensors", content)
+    file = RepoFile(path="a", size=len(content), format=Format.SAFETENSORS, role=role_of("a", Format.SAFETENSORS))
+    assert () == other_formats(file, Distant(content))
+
+
 def test_what_both_readings_say_is_reported_on_one_file() -> None:
     """The second reading adds its findings, says that there are two, and brings its members."""
     content = polyglots.named_tar(PAYLOAD, ("../../x.py", b"x"))

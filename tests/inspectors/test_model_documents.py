@@ -97,6 +97,14 @@ def test_yaml_findings() -> None:
         look(yaml_files.inspect, b"[")
 
 
+def test_yaml_templates() -> None:
+    """A chat template in YAML is judged like one in JSON, wherever it stands; an ordinary one is not accused."""
+    found = look(yaml_files.inspect, b"a:\n  chat_template: |\n    {{ ''.__class__.__mro__ }}\n")
+    assert ["template-injection"] == rules(found)
+    ordinary = b"chat_template_jinja: '{% for m in messages %}{{ m.content }}{% endfor %}'\nchat_template: chatml\n"
+    assert [] == rules(look(yaml_files.inspect, ordinary))
+
+
 def test_nemo_facts() -> None:
     """A NeMo configuration says its class and version; an unknown class is medium."""
     raw = b"target: mine.Model\nnemo_version: 2.0.0\n"

@@ -1,4 +1,4 @@
-"""Inspect YAML for what makes loaders build objects: Python tags, Hydra's `_target_` and its kin, NeMo's `target`."""
+"""Inspect YAML for what makes loaders act: Python tags, Hydra's `_target_` and its kin, NeMo's `target`, templates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.code_targets import HYDRA_TARGET, is_dotted, judge_target
 from aibom.inspectors.foreign_yaml import YamlScalar, read_scalars
 from aibom.inspectors.observations import Observations, shown
+from aibom.inspectors.templates import judge_template
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
@@ -20,6 +21,8 @@ _FAMILIES = frozenset({
 })  # fmt: skip
 _ALWAYS = frozenset({"_target_", "class_path", "__target__"})
 _OFTEN = frozenset({"target", "_class_", "cls", "class_name", "function"})
+# Where programs that serve chat models keep a Jinja template in YAML.
+_TEMPLATES = frozenset({"chat_template", "chat_template_jinja", "instruction_template"})
 _NEMO_NAMES = frozenset({"model_config.yaml", "model_config.yml"})
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
 # hyperpyyaml: `!new:` and `!apply:` call what they name, `!name:` and `!module:` import it.
@@ -89,6 +92,8 @@ def _value(seen: Observations, scalar: YamlScalar, *, nemo: bool) -> None:
     key, value = scalar.path[-1], scalar.value
     if nemo and len(scalar.path) == 1 and key in {"target", "nemo_version"}:
         seen.note(key, value)
+    if key in _TEMPLATES and "{" in value:
+        judge_template(value, seen, name=key)
     if key not in _ALWAYS and key not in _OFTEN:
         return
     if not is_dotted(value):
