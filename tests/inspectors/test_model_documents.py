@@ -99,7 +99,7 @@ def test_yaml_findings() -> None:
 
 def test_yaml_templates() -> None:
     """A chat template in YAML is judged like one in JSON, wherever it stands; an ordinary one is not accused."""
-    found = look(yaml_files.inspect, b"a:\n  chat_template: |\n    {{ ''.__class__.__mro__ }}\n")
+    found = look(yaml_files.inspect, b"a:\n  chat_template: |\n    {{ ''.__class__ }}\n")
     assert ["template-injection"] == rules(found)
     ordinary = b"chat_template_jinja: '{% for m in messages %}{{ m.content }}{% endfor %}'\nchat_template: chatml\n"
     assert [] == rules(look(yaml_files.inspect, ordinary))
