@@ -6,12 +6,14 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
 
 from aibom.files import Digest, RepoFile
 from aibom.findings import Rule, Severity, Subject
+from aibom.sequential import parts
 from aibom.settings import Settings
 from aibom.sources.bytesource import ByteSource, FileSource, Stamp
 from aibom.sources.protocol import Source
@@ -29,8 +31,6 @@ HASH_MISMATCH = Rule(
     cwes=(354,),
 )
 
-# Measured (docs/performance.md): 256 KiB to 4 MiB make no difference; 1 MiB keeps the call overhead below 1 %.
-BUFFER_BYTES = 1024 * 1024
 # Threads cost more than they bring on smaller files.
 BIG_FILE_BYTES = 8 * 1024 * 1024
 # Spans may overlap (tied weights), but a header that lays a thousand tensors over the same bytes would have them all
@@ -134,14 +134,13 @@ def digest(path: str, data: ByteSource, plan: FilePlan, on_bytes: Callable[[int]
     updates += [hash_.update for hash_ in shards.values()]
     if plan.spans:
         updates.append(spans.update)
-    buffer = memoryview(bytearray(min(BUFFER_BYTES, max(data.size, 1))))
     position = 0
-    while got := data.read_into(position, buffer):
-        part = buffer[:got]
-        for update in updates:
-            update(part)
-        position += got
-        on_bytes(got)
+    with closing(parts(data)) as reading:
+        for part in reading:
+            for update in updates:
+                update(part)
+            position += len(part)
+            on_bytes(len(part))
     return FileDigests(
         path=path,
         size=position,

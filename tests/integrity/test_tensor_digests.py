@@ -14,12 +14,13 @@ from tests.fakes import MemoryRepo
 from tests.integrity.forge import NOW, SETTINGS
 
 from aibom.components import Inspection, SignatureStatus, Tensor, TensorRoot, TensorSummary, Verification
-from aibom.digests import BUFFER_BYTES, FilePlan, Span, digest
+from aibom.digests import FilePlan, Span, digest
 from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Finding
 from aibom.integrity.tensors import compare_copies, merkle_root, preamble, tensor_roots
 from aibom.pipeline import scan
 from aibom.report import Report
+from aibom.sequential import PART_BYTES
 from aibom.sources.bytesource import MemorySource
 from aibom.sources.local import DirectorySource
 
@@ -102,10 +103,10 @@ def test_spans_are_digested_wherever_they_lie(size: int, cuts: list[tuple[int, i
 
 def test_spans_reach_over_the_buffer() -> None:
     """A tensor of several buffers, one that begins in the middle of one, and one at the very end."""
-    data = bytes(range(251)) * (3 * BUFFER_BYTES // 251)
+    data = bytes(range(251)) * (3 * PART_BYTES // 251)
     spans = (
         Span(prefix=b"", offset=0, length=len(data)),
-        Span(prefix=b"", offset=BUFFER_BYTES - 1, length=2),
+        Span(prefix=b"", offset=PART_BYTES - 1, length=2),
         Span(prefix=b"", offset=len(data), length=0),
         Span(prefix=b"", offset=-1, length=1),
     )
