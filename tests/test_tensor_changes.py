@@ -50,7 +50,7 @@ BASE: Files = {"model.safetensors": {"embed.weight": "F32 4x2 aa", "h.0.w": "F32
 
 def test_the_same_weights_have_no_difference() -> None:
     """A model against itself: nothing changed, and it is said how many tensors are the same."""
-    assert ((), ("model: 3 tensors are the same",)) == tensor_changes(report(BASE), report(BASE))
+    assert ((), ("model: the same weights, all 3 tensors",)) == tensor_changes(report(BASE), report(BASE))
 
 
 def test_a_fine_tune_names_what_it_changed() -> None:
@@ -87,7 +87,7 @@ def test_a_common_prefix_renames() -> None:
     prefixed = {"model.safetensors": {f"model.h.{n}.bias": "F32 2 00" for n in range(12)}}
     changes, notes = tensor_changes(report(zeros), report(prefixed))
     assert {(f"h.{n}.bias", f"model.h.{n}.bias") for n in range(12)} == {(item.old, item.new) for item in changes}
-    assert ("model: 12 tensors are the same",) == notes
+    assert ("model: the same weights under other names, all 12 tensors",) == notes
 
 
 def test_several_models_are_told_apart() -> None:

@@ -59,6 +59,10 @@ def tensor_changes(old: Report, new: Report) -> tuple[tuple[Change, ...], tuple[
 
 
 def _notes(label: str, tally: _Tally) -> Iterator[str]:
+    if tally.same and not tally.uncompared and all(change.kind is Kind.RENAMED for change in tally.changes):
+        names = " under other names" if tally.changes else ""
+        yield f"{label}: the same weights{names}, all {tally.same} tensors"
+        return
     yield f"{label}: {tally.same} tensors are the same"
     if tally.uncompared:
         names = ", ".join(tally.uncompared[:_SHOWN]) + (" ..." if len(tally.uncompared) > _SHOWN else "")
