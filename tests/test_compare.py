@@ -94,10 +94,29 @@ def test_what_another_tool_does_not_record_is_not_called_removed() -> None:
     foreign = {"bomFormat": "CycloneDX", "specVersion": "1.6",
                "components": [{"type": "machine-learning-model", "name": "acme-chat", "group": "acme"}]}  # fmt: skip
     result = compare(document(fine_tune_report()), load(json.dumps(foreign)))
-    assert {Aspect.WEIGHTS, Aspect.FILES, Aspect.DETERMINATIONS, Aspect.SIGNATURE, Aspect.MODEL} == {
-        *result.not_comparable
-    }
+    assert {*Aspect} - {Aspect.IDENTITY, Aspect.TENSORS} == {*result.not_comparable}
     assert [] == [c for c in result.changes if c.aspect in result.not_comparable]
+
+
+def test_of_one_tool_a_fact_that_is_missing_is_gone() -> None:
+    """Two documents of the same vendor tell of a license that was taken away."""
+    body = {"type": "machine-learning-model", "name": "m", "licenses": [{"license": {"id": "MIT"}}]}
+    old = {"bomFormat": "CycloneDX", "metadata": {"tools": [{"name": "vendor"}]}, "components": [body]}
+    new = {**old, "components": [{**body, "licenses": []}]}
+    result = compare(load(json.dumps(old)), load(json.dumps(new)))
+    assert ([("removed", "stated", "MIT", "")], ()) == (
+        of(Aspect.LICENSES, list(result.changes)),
+        result.not_comparable,
+    )
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_no_findings_are_a_statement_only_where_somebody_looked(looked: bool) -> None:
+    """An empty list is one; a document that has no such list says nothing."""
+    foreign = {"bomFormat": "CycloneDX"} | ({"vulnerabilities": []} if looked else {})
+    result = compare(document(fine_tune_report()), load(json.dumps(foreign)))
+    assert looked is bool(of(Aspect.FINDINGS, list(result.changes)))
+    assert looked is (Aspect.FINDINGS not in result.not_comparable)
 
 
 def test_the_digest_of_a_model_stands_for_its_weights() -> None:

@@ -24,17 +24,20 @@ def compare_documents(old: Document, new: Document) -> Comparison:
 
 
 def compare(old: Json, new: Json) -> Comparison:
-    """Compare two CycloneDX documents that `documents.load` returned.
+    """Compare two documents that `documents.load` returned.
 
-    An aspect that one side says nothing about is reported as not comparable, never as removed: a document that lists
-    no files does not say that there are none.
+    Of documents of two tools, or of two formats, an aspect that only one side speaks of is not comparable and never
+    called removed: a document that lists no files does not say that there are none.
     """
+    same_tool = _written_by(old) == _written_by(new) != ""
     before, after = _facts(old), _facts(new)
+    if not same_tool:
+        _to_what_both_say(before, after)
     changes: list[Change] = []
     silent: list[Aspect] = []
     for aspect, one in before.items():
         other = after[aspect]
-        if aspect in _NEEDED and bool(one) != bool(other) and not (_is_ours(old) and _is_ours(new)):
+        if bool(one) != bool(other) and not same_tool and not (aspect is Aspect.FINDINGS and _both_looked(old, new)):
             silent.append(aspect)
             continue
         changes += _renamed_first(aspect, one, other) if aspect in _BY_DIGEST else _differences(aspect, one, other)
@@ -42,14 +45,31 @@ def compare(old: Json, new: Json) -> Comparison:
 
 
 _BY_DIGEST = frozenset({Aspect.WEIGHTS, Aspect.FILES})
-# What another tool may not record at all; an empty list of findings in a clean document is a statement, though.
-_NEEDED = frozenset({Aspect.WEIGHTS, Aspect.FILES, Aspect.DETERMINATIONS, Aspect.SIGNATURE, Aspect.MODEL})
 
 
-def _is_ours(document: Json) -> bool:
+def _to_what_both_say(before: dict[Aspect, Mapping[str, str]], after: dict[Aspect, Mapping[str, str]]) -> None:
+    """Leave out settings of the model that one side has no place for, and how a base was used where one does not say."""
+    common = before[Aspect.MODEL].keys() & after[Aspect.MODEL].keys()
+    for side in (before, after):
+        if common:
+            side[Aspect.MODEL] = {name: value for name, value in side[Aspect.MODEL].items() if name in common}
+    lineage = [*before[Aspect.LINEAGE].values(), *after[Aspect.LINEAGE].values()]
+    if any(value.startswith("ancestor ") for value in lineage):
+        for side in (before, after):
+            side[Aspect.LINEAGE] = {n: f"ancestor {v.partition(' ')[2]}" for n, v in side[Aspect.LINEAGE].items()}
+
+
+def _written_by(document: Json) -> str:
+    """Return what wrote a document: of one tool and one format, a fact that is missing is a fact that is gone."""
     tools = document.get("metadata", {}).get("tools", {})
-    listed = tools.get("components", []) if isinstance(tools, dict) else []
-    return any(isinstance(tool, dict) and tool.get("name") == "aibom" for tool in listed)
+    listed = tools.get("components", []) if isinstance(tools, dict) else tools
+    names = sorted(str(tool.get("name", "")) for tool in listed if isinstance(tool, dict))
+    return f"{document.get('bomFormat')} by {', '.join(names)}" if any(names) else ""
+
+
+def _both_looked(old: Json, new: Json) -> bool:
+    """An empty list of findings is a statement; a document without the list makes none."""
+    return "vulnerabilities" in old and "vulnerabilities" in new
 
 
 def _facts(document: Json) -> dict[Aspect, Mapping[str, str]]:

@@ -77,8 +77,8 @@ def test_the_version_is_the_namespace() -> None:
 def test_a_key_that_the_table_does_not_know_is_an_error() -> None:
     """Nothing is dropped in silence."""
     doc = to_document(minimal_report())
-    doc["services"] = []
-    with pytest.raises(OutputError, match="services"):
+    doc["definitions"] = {"patents": []}
+    with pytest.raises(OutputError, match="patents"):
         to_xml(doc)
 
 

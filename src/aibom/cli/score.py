@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from aibom.cli.output import read_document
-from aibom.documents import load
+from aibom.documents import open_document
 from aibom.emitters.inert import one_line
 from aibom.score import ALIASES, Answer, Outcome, Score, profiles, score
 
@@ -28,21 +28,24 @@ _WORDS = {
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--explain", is_flag=True, help="Show every element, and what satisfies it.")
 def command(bom: Path, names: tuple[str, ...], format_: str, *, explain: bool) -> None:
-    """Score BOM: a CycloneDX document of any tool, or a report of ours.
+    """Score BOM: a CycloneDX (JSON, XML) or SPDX (3.0 or 2.3, JSON) document of any tool, or a report of ours.
 
     \b
     Examples:
       aibom score bom.cdx.json
-      aibom score bom.cdx.json --profile g7-ai --explain
+      aibom score bom.spdx.json --profile g7-ai --explain
       aibom score vendor.cdx.json --profile cisa-2026 --format json
     """
-    document = load(read_document(bom))
-    scores = [score(document, name) for name in names or _DEFAULT]
+    document = open_document(read_document(bom))
+    scores = [score(document.bom, name) for name in names or _DEFAULT]
     if format_ == "json":
         click.echo(json.dumps([_plain(item) for item in scores], indent=2))
         return
+    explain = explain or len(names) == 1
     for item in scores:
-        click.echo("\n".join(_lines(item, explain=explain or len(names) == 1)))
+        click.echo("\n".join(_lines(item, explain=explain)))
+    if explain and not (document.form.startswith("CycloneDX") and document.form.endswith("JSON")):
+        click.echo(one_line(f"The document is read as: {document.form}; pointers are into its CycloneDX JSON form."))
 
 
 def _lines(item: Score, *, explain: bool) -> list[str]:
