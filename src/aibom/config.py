@@ -46,6 +46,7 @@ class ScanTable(_Table):
     digest: tuple[str, ...] = ()
     color: str | None = None
     lineage: str | None = None
+    second_opinion: str | None = None
     offline: bool = False
 
 
@@ -116,13 +117,13 @@ class Config:
 
     path: Path | None
     tables: ConfigTables
-
     policy_path: Path | None = None
 
     @property
     def policy_file(self) -> Path | None:
         """The file to whose folder paths in [policy] are relative."""
         return self.policy_path or self.path
+
 
 def find_config(start: Path) -> Path | None:
     """Return the nearest configuration file at `start` or above it."""

@@ -42,6 +42,7 @@ from aibom.resolvers import (
     publish_check,
     remote_code,
     repository,
+    second_opinions,
     signals,
     weight_checks,
 )
@@ -83,6 +84,7 @@ _MODULES = (
     advisories,
     lineage,
     license_rules,
+    second_opinions,
     publish_check,
     policy,
     ignores,

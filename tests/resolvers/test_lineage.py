@@ -286,7 +286,11 @@ def test_a_base_of_another_architecture_is_a_contradiction(
     assert expected == found
 
 
-QUANTIZED: dict[str, str | int] = {"general.architecture": "qwen2", "general.name": "Qwen2.5 7B Instruct", "general.file_type": 15}
+QUANTIZED: dict[str, str | int] = {
+    "general.architecture": "qwen2",
+    "general.name": "Qwen2.5 7B Instruct",
+    "general.file_type": 15,
+}
 PARENT = {"general.base_model.0.repo_url": "https://huggingface.co/Qwen/Qwen2.5-7B"}
 
 

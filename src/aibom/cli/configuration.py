@@ -73,8 +73,8 @@ def configuration(options: dict[str, Any], targets: Sequence[str]) -> Config:
             config = Config(found, ConfigTables(scan=own))
     if options["policy"] is not None:
         config.tables.policy = load_config(options["policy"]).tables.policy
-    return config
         config = replace(config, policy_path=options["policy"])
+    return config
 
 
 def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Choices:
@@ -107,10 +107,10 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
         author=pick("author", None, bom.author, None),
         purl=_purl(pick("purl", options["purl"], bom.purl, None)),
     )
-    as_of = options["as_of"].date() if options["as_of"] else None
     policy_file = config.policy_file
     trust = read_options(options, config.tables.policy, policy_file.parent if policy_file else None)
     origins |= trust_origins(trust, options, policy_file.name if policy_file else "default")
+    as_of = options["as_of"].date() if options["as_of"] else None
     settings = Settings(
         as_of=pick("as-of", as_of, None, created.date()),
         jobs=pick("jobs", options["jobs"], scan.jobs, min(_MOST_THREADS, len(os.sched_getaffinity(0)))),
@@ -125,6 +125,7 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
         trust=trust,
         tensor_digests=options["tensor_digests"],
         publish_check=options["publish_check"],
+        second_opinion=_second_reader(pick("second-opinion", options.get("second_opinion"), scan.second_opinion, None)),
     )
     return Choices(
         settings=settings,
@@ -138,6 +139,7 @@ def choose(config: Config, options: dict[str, Any], created: dt.datetime) -> Cho
 
 
 LINEAGE = ("offline", "online")
+SECOND_READERS = ("scancode",)
 FAIL_ON = ("low", "medium", "high", "critical", "never")
 
 
@@ -145,6 +147,18 @@ def _fail_on(value: str) -> str:
     if value not in FAIL_ON:
         raise UsageError(f"fail-on is {value!r}", hint=f"one of {', '.join(FAIL_ON)}")
     return value
+
+
+def _second_reader(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if name not in SECOND_READERS:
+        raise UsageError(f"second-opinion is {name!r}", hint=f"one of {', '.join(SECOND_READERS)}")
+    from aibom.resolvers.scancode import is_installed  # noqa: PLC0415 -- only where it is asked for
+
+    if not is_installed():
+        raise UsageError("the second opinion of ScanCode is not installed", hint="pip install 'aibom[scancode]'")
+    return name
 
 
 def _holds(target: str, path: Path) -> bool:

@@ -23,21 +23,28 @@ def license_lists(component: Component, version: SpecVersion) -> tuple[list[Json
     """Return `licenses` (declared, then concluded) and `evidence.licenses` (detected, second opinions last)."""
     stated = [claim for basis in ("declared", "concluded") for claim in component.licenses if claim.basis == basis]
     detected = [claim for claim in component.licenses if claim.basis == "detected"]
-    detected += component.second_opinions
-    return _choice(stated, component.kind, version), _choice(detected, component.kind, version)
+    return (
+        _choice(stated, component.kind, version),
+        _choice(detected, component.kind, version, component.second_opinions),
+    )
 
 
-def _choice(claims: Iterable[LicenseClaim], kind: ComponentKind, version: SpecVersion) -> list[Json]:
+def _choice(
+    claims: Iterable[LicenseClaim],
+    kind: ComponentKind,
+    version: SpecVersion,
+    seconds: Iterable[LicenseClaim] = (),
+) -> list[Json]:
     entries: list[Json] = []
-    for claim in claims:
-        entry = _entry(claim, kind)
+    for claim, second in (*((claim, False) for claim in claims), *((claim, True) for claim in seconds)):
+        entry = _entry(claim, kind, second=second)
         if entry not in entries:
             entries.append(entry)
     alone = len(entries) == 1
     return [_for_version(entry, version, alone=alone) for entry in entries]
 
 
-def _entry(claim: LicenseClaim, kind: ComponentKind) -> Json:
+def _entry(claim: LicenseClaim, kind: ComponentKind, *, second: bool) -> Json:
     from cyclonedx.spdx import fixup_id  # noqa: PLC0415 -- reads the SPDX list when imported
 
     acknowledgement = None if claim.basis == "detected" else claim.basis
@@ -48,7 +55,7 @@ def _entry(claim: LicenseClaim, kind: ComponentKind) -> Json:
             {
                 "expression": expression,
                 "acknowledgement": acknowledgement,
-                "properties": properties(_notes(claim, kind, shown=expression)),
+                "properties": properties(_notes(claim, kind, shown=expression, second=second)),
             }
         )
     name = expression or claim.key or claim.raw or "unknown"
@@ -59,7 +66,7 @@ def _entry(claim: LicenseClaim, kind: ComponentKind) -> Json:
                 **shown,
                 "acknowledgement": acknowledgement,
                 "url": link(claim.url) if claim.url else None,
-                "properties": properties(_notes(claim, kind, shown=spdx_id or name)),
+                "properties": properties(_notes(claim, kind, shown=spdx_id or name, second=second)),
             }
         )
     }
@@ -78,13 +85,13 @@ def _is_compound(expression: str) -> bool:
     return not any(" " in key for key in keys)
 
 
-def _notes(claim: LicenseClaim, kind: ComponentKind, *, shown: str) -> Iterable[Named]:
+def _notes(claim: LicenseClaim, kind: ComponentKind, *, shown: str, second: bool) -> Iterable[Named]:
     if claim.raw not in ("", shown):
         yield "aibom:license:raw", claim.raw
     if claim.scope is not _USUAL_SCOPE.get(kind, Scope.WEIGHTS):
         yield "aibom:license:scope", claim.scope.value
     yield "aibom:license:source", origin(claim.evidence)
-    if claim.basis == "detected" and claim.evidence.source:
+    if second and claim.evidence.source:
         yield "aibom:license:second-opinion", claim.evidence.source
     if claim.url and link(claim.url) is None:
         yield "aibom:license:url", claim.url
