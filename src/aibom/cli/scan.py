@@ -16,7 +16,7 @@ import click
 
 from aibom.assessors.policy import POLICY_RULE_IDS
 from aibom.cli.clock import now
-from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration
+from aibom.cli.configuration import FAIL_ON, LINEAGE, SECOND_READERS, Choices, add_options, choose, configuration
 from aibom.cli.output import Output, parse_outputs, write, write_file
 from aibom.cli.progress import progress
 from aibom.cli.publishing import publish_option
@@ -54,6 +54,11 @@ _GATES = POLICY_RULE_IDS | {SIGNATURE_REQUIRED.id}
 @click.option("--digest", "digests", multiple=True, metavar="ALG", help="One more digest a file: sha512, blake3 ...")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Threads that digest big files; default: the cores, up to 8.")
 @click.option("--lineage", type=click.Choice(LINEAGE), help="Ask the hub about base models; default for hub targets.")
+@click.option(
+    "--second-opinion",
+    type=click.Choice(SECOND_READERS),
+    help="Let ScanCode read the license files too; needs aibom[scancode].",
+)
 @click.option("--download", is_flag=True, help="Read remote files whole and check their digests; nothing is kept.")
 @click.option("--offline", is_flag=True, help="Any attempt to reach the network is an error.")
 @add_options
@@ -164,30 +169,31 @@ def _show(choices: Choices) -> str:
         "jobs": choices.settings.jobs,
         "digest": ", ".join(choices.settings.digest_algorithms),
         "offline": choices.settings.offline,
+        "second-opinion": choices.settings.second_opinion,
         **{field.name: getattr(choices.settings.identity, field.name) for field in fields(choices.settings.identity)},
     }
     lines = [f"{name:<14} {value if value is not None else '-'!s:<24} {choices.origins.get(name, 'default')}"
              for name, value in values.items()]  # fmt: skip
-    lines += [f"ignore         {ignore.rule:<24} {ignore.source}" for ignore in choices.settings.ignores]
-    lines += [f"operator       {name} = {value}" for name, value in choices.settings.operator.items()]
-    return "\n".join(lines)
-
-
     lines += [f"{label:<14} {value:<24} {choices.origins.get(name, 'default')}"
               for label, value, name in trust_shown(choices.settings.trust)]  # fmt: skip
     policy = choices.settings.policy
     lines += [f"policy         {field.name.replace('_', '-')} = {value}"
               for field in fields(policy) if (value := _listed(getattr(policy, field.name)))]  # fmt: skip
-def _baseline(reports: list[Report], fail_on: str) -> str:
-    """Return `[[ignore]]` entries for the findings that would fail today; the reasons are for the user to write."""
-    threshold = Severity.LOW if fail_on == _NEVER else Severity(fail_on)
-    entries = [
-        _ignore_entry(report, finding)
+    lines += [f"ignore         {ignore.rule:<24} {ignore.source}" for ignore in choices.settings.ignores]
+    lines += [f"operator       {name} = {value}" for name, value in choices.settings.operator.items()]
+    return "\n".join(lines)
+
+
 def _listed(value: tuple[str, ...] | Mapping[str, str]) -> str:
     items = (f"{key}: {strength}" for key, strength in value.items()) if isinstance(value, Mapping) else value
     return ", ".join(items)
 
 
+def _baseline(reports: list[Report], fail_on: str) -> str:
+    """Return `[[ignore]]` entries for the findings that would fail today; the reasons are for the user to write."""
+    threshold = Severity.LOW if fail_on == _NEVER else Severity(fail_on)
+    entries = [
+        _ignore_entry(report, finding)
         for report in reports
         for finding in report.findings
         if finding.suppression is None and finding.severity.at_least(threshold)
