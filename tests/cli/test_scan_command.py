@@ -5,11 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from aibom.cli import main
+from aibom.resolvers.scancode import Answer, Opinion
+from aibom.resolvers.second_opinions import ask_second_reader
 
 ROOT = Path(__file__).parent.parent.parent
 CHAT = ROOT / "fixtures" / "real" / "transformers" / "tiny-llama-chat"
@@ -298,3 +302,49 @@ def test_the_scanner_is_not_loaded_for_the_version() -> None:
     heavy = "HEAVY = {'aibom.pipeline', 'cyclonedx', 'huggingface_hub', 'yaml', 'msgspec', 'rich'}; "
     result = subprocess.run([sys.executable, "-c", heavy + code], capture_output=True, text=True, check=True)
     assert "[]" == result.stdout.splitlines()[-1]
+
+
+def test_a_second_opinion_that_is_not_installed_is_an_error(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who asks for ScanCode without having it is told how to get it, before anything is scanned."""
+    if find_spec("licensedcode") is not None:
+        pytest.skip("ScanCode is installed here")
+    assert 2 == run("scan", model, "--second-opinion", "scancode")
+    out, err = capsys.readouterr()
+    assert ("", "error: the second opinion of ScanCode is not installed\n  hint: pip install 'aibom[scancode]'\n") == (
+        out,
+        err,
+    )
+
+
+def test_the_configuration_asks_for_a_second_opinion(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`second-opinion` under `[scan]` is the option; a reader that there is not is an error."""
+    monkeypatch.setattr("aibom.resolvers.scancode.is_installed", lambda: True)
+    Path("aibom.toml").write_text('[scan]\nsecond-opinion = "scancode"\n')
+    assert 0 == run("scan", model, "--show-settings")
+    assert "second-opinion scancode                 aibom.toml" in capsys.readouterr().out
+    Path("aibom.toml").write_text('[scan]\nsecond-opinion = "licensee"\n')
+    assert 2 == run("scan", model)
+    assert "second-opinion is 'licensee'" in capsys.readouterr().err
+
+
+def test_a_second_opinion_stands_apart_in_the_bom(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the second reader says is detected evidence with its name, and declares and concludes nothing."""
+    monkeypatch.setattr("aibom.resolvers.scancode.is_installed", lambda: True)
+    answer = Answer(who="ScanCode 1.0", opinions=(Opinion(licenses=(("Apache-2.0", 99.0),)),))
+    ask = partial(ask_second_reader, ask=lambda _: answer)
+    monkeypatch.setattr("aibom.resolvers.ask_second_reader", ask)
+    (model / "LICENSE").write_text((ROOT / "LICENSE").read_text())
+    assert 0 == run("scan", model, "--second-opinion", "scancode", "-o", "cyclonedx", "--fail-on", "never")
+    root = json.loads(capsys.readouterr().out)["metadata"]["component"]
+    named = [
+        (item["license"]["id"], note["value"])
+        for item in root["evidence"]["licenses"]
+        for note in item["license"]["properties"]
+        if note["name"] == "aibom:license:second-opinion"
+    ]
+    assert [("Apache-2.0", "ScanCode 1.0")] == named
+    assert not any("ScanCode" in json.dumps(item) for item in root["licenses"])
