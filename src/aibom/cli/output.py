@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +14,10 @@ from pathlib import Path
 from aibom.emitters import EMITTERS
 from aibom.errors import OutputError, TargetError, UsageError
 
+JOINED = frozenset({"table", "markdown"})
+"""Formats of which several targets may share a file or stdout: one text follows the other, with a summary."""
 _PATHLESS = "-"
+_NAME_CHARS = 120
 _DOCUMENT_BYTES = 512 * 1024 * 1024
 
 
@@ -52,6 +56,58 @@ def parse_outputs(values: Sequence[str]) -> tuple[Output, ...]:
         if path.is_dir():
             raise UsageError(f"{path.name} is a folder", hint="give a path for the file")
     return tuple(outputs)
+
+
+def outputs_for(values: Sequence[str], targets: Sequence[str]) -> list[tuple[Output, ...]]:
+    """Return the outputs of each target: `{name}` in a path is the target's name, `{number}` its place in the list.
+
+    Raises:
+        UsageError: as `parse_outputs`, and where targets would write over each other.
+    """
+    outputs = [
+        parse_outputs([value.replace("{name}", file_name(target)).replace("{number}", str(number)) for value in values])
+        for number, target in enumerate(targets, 1)
+    ]
+    owners: dict[Path | None, tuple[int, str]] = {}
+    for number, places in enumerate(outputs):
+        for output in places:
+            this = (number, output.format)
+            other = owners.setdefault(output.path and output.path.absolute(), this)
+            if other != this and not (other[1] == output.format and output.format in JOINED):
+                _refuse_shared(output, values, (targets[other[0]], targets[number]))
+    return outputs
+
+
+def _refuse_shared(output: Output, values: Sequence[str], targets: tuple[str, str]) -> None:
+    from aibom.fleet.driver import ENDINGS  # noqa: PLC0415 -- only for the hint of an error
+
+    example = f"-o '{output.format}={{name}}{ENDINGS.get(output.format, '.txt')}'"
+    if output.path is None:
+        raise UsageError(
+            f"several targets give one {output.format} each, and stdout takes one",
+            hint=f"a file each: {example}; table and markdown can hold several",
+        )
+    both = " and ".join(dict.fromkeys(targets))
+    if not any("{name}" in value for value in values if value.startswith(f"{output.format}=")):
+        raise UsageError(f"several targets ({both}) would write the same file {output.path}", hint=example)
+    raise UsageError(
+        f"the name of {both} is there twice: both would write the same file {output.path}",
+        hint="put the place in the list into the path too: {number}-{name}",
+    )
+
+
+def file_name(target: str) -> str:
+    """Return what a target is called in a file's name: the folder or file, or owner and name of a model on a hub."""
+    scheme, separator, rest = target.partition("://")
+    if target.startswith("pkg:"):
+        rest = target.partition("/")[2]
+    elif target.startswith("oci-layout:") or not separator:
+        folder, mark, tag = target.removeprefix("oci-layout:").partition("#")
+        rest = Path(folder).resolve().name + mark + tag
+    elif scheme in {"http", "https"}:
+        rest = rest.partition("?")[0].rstrip("/").rpartition("/")[2]
+    parts = [re.sub(r"[^\w.@+-]+", "-", part) for part in rest.split("/") if part]
+    return "--".join(parts).strip("-.")[:_NAME_CHARS] or "target"
 
 
 def read_document(path: Path) -> bytes:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ import click
 from aibom.assessors.policy import POLICY_RULE_IDS
 from aibom.cli.clock import now
 from aibom.cli.configuration import FAIL_ON, LINEAGE, SECOND_READERS, Choices, add_options, choose, configuration
-from aibom.cli.output import Output, parse_outputs, write, write_file
+from aibom.cli.output import Output, outputs_for, write_file
 from aibom.cli.progress import progress
 from aibom.cli.publishing import publish_option
 from aibom.cli.remembering import cache_option, opened_cache
+from aibom.cli.several import Batch
 from aibom.cli.trust import signature_options, trust_shown
 from aibom.emitters import EMITTERS
 from aibom.emitters.options import EmitOptions
-from aibom.errors import AibomError, UsageError
+from aibom.errors import AibomError
 from aibom.findings import Finding, Severity
 from aibom.integrity.rules import SIGNATURE_REQUIRED
 from aibom.pipeline import scan
@@ -32,9 +33,12 @@ from aibom.report import Report
 from aibom.resolvers.osv import opened_snapshot
 from aibom.sources.targets import open_related, open_source
 
-EXIT_FOUND = 1
+EXIT_FOUND, EXIT_FAILED = 1, 3
 _NEVER = "never"
 _GATES = POLICY_RULE_IDS | {SIGNATURE_REQUIRED.id}
+
+
+_OUTPUT_HELP = "Repeatable; default table. {name} in PATH is the target's name, {number} its place in the list."
 
 
 @click.command(
@@ -43,7 +47,7 @@ _GATES = POLICY_RULE_IDS | {SIGNATURE_REQUIRED.id}
     epilog="Formats: " + ", ".join(EMITTERS) + ". See `aibom explain` for the rules.",
 )
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-@click.option("-o", "--output", "outputs", multiple=True, metavar="FORMAT[=PATH]", help="Repeatable; default table.")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FORMAT[=PATH]", help=_OUTPUT_HELP)
 @click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 for findings this bad or worse; default high.")
 @click.option("--spec-version", type=click.Choice(["1.7", "1.6"]), help="Of CycloneDX; default 1.7.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Evaluate dated rules on this day.")
@@ -78,6 +82,7 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
       aibom scan ./my-model
       aibom scan ./my-model -o cyclonedx=my-model.cdx.json --fail-on critical
       aibom scan hf://owner/name@main -o json
+      aibom scan hf://owner/one hf://owner/two ./dir -o table -o 'sarif={name}.sarif'
     """
     _log(options["verbose"])
     created = now()
@@ -85,31 +90,47 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     if options["show_settings"]:
         click.echo(_show(choices))
         return 0
-    outputs = parse_outputs(choices.outputs)
-    if len(targets) > 1 and any(output.format != "table" for output in outputs):
-        raise UsageError(
-            "several targets give one report each; only the table can show them together",
-            hint="scan them one by one to write files",
-        )
-    code = 0
-    reports = []
-    for target in targets:
+    outputs = outputs_for(choices.outputs or ("table",), targets)
+    scanned = _scan_all(targets, outputs, choices, created, options)
+    if options["write_ignores"] is not None:
+        reports = [report for report in scanned if isinstance(report, Report)]
+        write_file(options["write_ignores"], _baseline(reports, choices.fail_on).encode())
+    return max(
+        (EXIT_FOUND if fails(item, choices.fail_on) else 0) if isinstance(item, Report) else item for item in scanned
+    )
+
+
+def _scan_all(
+    targets: Sequence[str],
+    outputs: Sequence[tuple[Output, ...]],
+    choices: Choices,
+    created: dt.datetime,
+    options: dict[str, Any],
+) -> list[Report | int]:
+    """Scan every target and write what is its own; return for each its report, or the exit code of what failed.
+
+    A report is kept only where a baseline is made of it: of a thousand targets, the codes are enough.
+    """
+    kept: list[Report | int] = []
+    batch = Batch(outputs)
+    for target, places in zip(targets, outputs, strict=True):
         started = time.monotonic()
         try:
             report = scan_with(target, choices, created, quiet=options["quiet"], cached=options["cache"])
-            _emit(report, outputs, choices, time.monotonic() - started)
+            batch.add(target, report, _emitted(report, places, choices, time.monotonic() - started))
         except AibomError as fault:
             # The next target is scanned all the same; 3 outranks 1 in the end.
             if len(targets) == 1:
                 raise
-            click.echo(f"error: {fault}", err=True)
-            code = max(code, fault.exit_code)
+            click.echo(f"error: {fault}" + (f"\n  hint: {fault.hint}" if fault.hint else ""), err=True)
+            batch.fail(target, fault)
+            kept.append(EXIT_FAILED)
             continue
-        reports.append(report)
-        code = max(code, EXIT_FOUND if fails(report, choices.fail_on) else 0)
-    if options["write_ignores"] is not None:
-        write_file(options["write_ignores"], _baseline(reports, choices.fail_on).encode())
-    return code
+        needed = options["write_ignores"] is not None
+        kept.append(report if needed else EXIT_FOUND if fails(report, choices.fail_on) else 0)
+    if len(targets) > 1:
+        batch.finish(_presentation(choices, 0, to_file=False), quiet=options["quiet"])
+    return kept
 
 
 def scan_with(target: str, choices: Choices, created: dt.datetime, *, quiet: bool, cached: bool) -> Report:
@@ -135,20 +156,21 @@ def _closed(_: str) -> None:
     """Open no other model: what is known of a base comes from the shipped table, with its date."""
 
 
-def _emit(report: Report, outputs: tuple[Output, ...], choices: Choices, seconds: float) -> None:
-    texts = []
-    for output in outputs:
-        to_file = output.path is not None
-        emit_options = EmitOptions(
-            spec_version="1.6" if choices.spec_version == "1.6" else "1.7",
-            color=_color(choices.color, to_file=to_file),
-            width=_width(to_file=to_file),
-            seconds=seconds,
-        )
-        texts.append((output, EMITTERS[output.format](report, emit_options)))
+def _emitted(report: Report, outputs: tuple[Output, ...], choices: Choices, seconds: float) -> list[tuple[Output, str]]:
     # All are made before the first is written: a result that can't be made leaves no others behind.
-    for output, text in texts:
-        write(output, text)
+    return [
+        (output, EMITTERS[output.format](report, _presentation(choices, seconds, to_file=output.path is not None)))
+        for output in outputs
+    ]
+
+
+def _presentation(choices: Choices, seconds: float, *, to_file: bool) -> EmitOptions:
+    return EmitOptions(
+        spec_version="1.6" if choices.spec_version == "1.6" else "1.7",
+        color=_color(choices.color, to_file=to_file),
+        width=_width(to_file=to_file),
+        seconds=seconds,
+    )
 
 
 def fails(report: Report, fail_on: str) -> bool:
