@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes import MemoryRepo
@@ -19,7 +20,7 @@ from aibom.files import Coverage, Digest, Format, RepoFile, Role
 from aibom.integrity.certificates import read_authorities
 from aibom.integrity.detached import C2PA, GPG, MINISIGN, OTHER, find_c2pa
 from aibom.integrity.gathering import ATTESTATION, BLOB_SIGNATURE, MODEL_SIGNED
-from aibom.integrity.keys import KeyKind, read_key
+from aibom.integrity.keys import KeyKind, hint_of, read_key
 from aibom.integrity.lfs import find_content
 from aibom.integrity.strict_json import strict_object
 from aibom.limits import Limits
@@ -217,6 +218,29 @@ def test_keys_of_kinds_that_sign_no_models_are_refused() -> None:
     with pytest.raises(MalformedFile, match="curve"):
         read_key(material(pem(ec.generate_private_key(ec.SECP256K1()))))
     assert KeyKind.PEM is read_key(material(b"\n" + pem(KEY))).kind
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1(), None])
+def test_a_key_in_its_usual_form_is_the_one_that_the_library_reads(curve: ec.EllipticCurve | None) -> None:
+    """Name and value do not depend on who read the key: ourselves, or the library with all its forms."""
+    key = ec.generate_private_key(curve) if curve else ed25519.Ed25519PrivateKey.generate()
+    raw = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    found = read_key(material(raw))
+    assert load_pem_public_key(raw) == found.key
+    assert hashlib.sha256(raw).hexdigest() == found.hint == hint_of(found.key)
+    assert key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == found.der
+    assert found.hint == read_key(material(raw.replace(b"\n", b"\r\n"))).hint
+
+
+def test_a_key_in_another_form_is_the_same_key() -> None:
+    """A compressed point, which the library writes out again in full, has the name of the key itself."""
+    point = KEY.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    der = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200") + point
+    text = b"-----BEGIN PUBLIC KEY-----\n" + base64.b64encode(der) + b"\n-----END PUBLIC KEY-----\n"
+    assert read_key(material(pem(KEY))).hint == read_key(material(text)).hint
+    off_curve = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + b"\4" + bytes(63) + b"\1"
+    with pytest.raises(MalformedFile, match="no readable"):
+        read_key(material(text.replace(base64.b64encode(der), base64.b64encode(off_curve))))
 
 
 def test_an_authority_file_holds_certificates() -> None:

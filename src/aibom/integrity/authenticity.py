@@ -192,9 +192,7 @@ def _is_hint(hint: str) -> bool:
 
 def _names(hint: str, key: TrustedKey) -> bool:
     """Say whether a hint is this key's: SHA-256 of the PEM text or of the DER bytes, in hexadecimal or base64."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 -- start-up time
-
-    der = hashlib.sha256(key.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    der = hashlib.sha256(key.der)
     return hint.lower() in {key.hint, der.hexdigest()} or hint == base64.b64encode(der.digest()).decode()
 
 

@@ -18,7 +18,6 @@ from aibom.integrity.hub_listing import HUB_LISTING
 from aibom.integrity.lfs import find_content
 from aibom.integrity.requirement import require_signature, uncovered
 from aibom.integrity.rules import SIGNER_UNTRUSTED, UNSIGNED_FILE
-from aibom.integrity.second_read import read_again
 from aibom.integrity.shards import check_shards
 from aibom.integrity.tensors import compare_copies, tensor_roots, with_digests
 from aibom.limits import Limits
@@ -36,6 +35,8 @@ def with_tensor_digests(
     source: Source, inspections: tuple[Inspection, ...], digested: Mapping[str, FileDigests], limits: Limits
 ) -> tuple[Inspection, ...]:
     """Return the inspections with the digests of tensors: those of the files' own read, then those of a second one."""
+    from aibom.integrity.second_read import read_again  # noqa: PLC0415 -- start-up time
+
     return read_again(source, with_digests(inspections, digested), digested, limits)
 
 

@@ -18,7 +18,14 @@ _PGP_ARMOR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _COMMENT = b"untrusted comment:"
 # RFC 9580, 4.2: bit 7 is always set, tag 6 is a public key, in the old form (0x98 to 0x9b) or the new one.
 _PGP_PACKETS = frozenset({0x98, 0x99, 0x9A, 0x9B, 0xC6})
-
+# A SubjectPublicKeyInfo up to the key itself (RFC 5480 and 8410): the same for all keys of a curve in their usual form.
+_USUAL = {
+    bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200"): "SECP256R1",
+    bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200"): "SECP384R1",
+    bytes.fromhex("30819b301006072a8648ce3d020106052b8104002303818600"): "SECP521R1",
+    bytes.fromhex("302a300506032b6570032100"): "ED25519",
+}
+_UNCOMPRESSED = 4
 
 CURVES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}
 """Curve to the hash that goes with it (Sigstore's registry of algorithms); others sign no models."""
@@ -36,13 +43,15 @@ class KeyKind(StrEnum):
 class TrustedKey:
     """A public key of the user's: the parsed key (PEM), the raw key line (minisign), or a binary keyring (OpenPGP).
 
-    `hint` is the SHA-256 of the key's PEM text, by which bundles name the key they were made with.
+    `der` and `hint` are of a PEM key: its SubjectPublicKeyInfo, and the SHA-256 of its PEM text, by which bundles name
+    the key they were made with.
     """
 
     kind: KeyKind
     name: str
     raw: bytes
     key: Any = None
+    der: bytes = b""
     hint: str | None = None
 
     @property
@@ -77,9 +86,48 @@ def read_key(material: Material) -> TrustedKey:
 
 
 def _pem(name: str, content: bytes) -> TrustedKey:
+    der = _block(content)
+    key = _usual_key(der)
+    if key is None:
+        key, der = _any_key(content)
+    return TrustedKey(kind=KeyKind.PEM, name=name, raw=content, key=key, der=der, hint=_hint(der))
+
+
+def _block(content: bytes) -> bytes:
+    """Return what the first block of a PEM text holds, nothing where that is not plain."""
+    body = content.partition(_PEM_PUBLIC)[2].partition(b"-----END PUBLIC KEY-----")[0]
+    try:
+        return base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _usual_key(der: bytes) -> Any:
+    """Return a key in its usual form. The library's reader of any form takes longer to import than the check to run."""
+    for prefix, name in _USUAL.items():
+        if not der.startswith(prefix):
+            continue
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: PLC0415 -- start-up time
+
+        raw = der[len(prefix) :]
+        try:
+            if name == "ED25519":
+                return ed25519.Ed25519PublicKey.from_public_bytes(raw)
+            if raw[:1] == bytes([_UNCOMPRESSED]):
+                return ec.EllipticCurvePublicKey.from_encoded_point(getattr(ec, name)(), raw)
+        except ValueError:
+            return None
+    return None
+
+
+def _any_key(content: bytes) -> tuple[Any, bytes]:
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 -- start-up time
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+        load_pem_public_key,
+    )
 
     try:
         key = load_pem_public_key(content)
@@ -90,7 +138,7 @@ def _pem(name: str, content: bytes) -> TrustedKey:
             raise MalformedFile(f"is on the curve {key.curve.name}; P-256, P-384 and P-521 are known")
     elif not isinstance(key, ed25519.Ed25519PublicKey):
         raise MalformedFile("is neither ECDSA nor Ed25519, the kinds that model signatures use")
-    return TrustedKey(kind=KeyKind.PEM, name=name, raw=content, key=key, hint=hint_of(key))
+    return key, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def minisign_key(line: bytes) -> bytes:
@@ -112,7 +160,13 @@ def hint_of(key: Any) -> str:
     """Return the SHA-256 of a public key's PEM text, the `hint` of a bundle."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 -- start-up time
 
-    return hashlib.sha256(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return _hint(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def _hint(der: bytes) -> str:
+    text = base64.b64encode(der)
+    lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return hashlib.sha256(b"-----BEGIN PUBLIC KEY-----\n" + lines + b"\n-----END PUBLIC KEY-----\n").hexdigest()
 
 
 def holds(key: Any, signature: bytes, message: bytes, *, hash_name: str | None = None) -> bool:
