@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,32 @@ def test_any_joblib_file_raises_nothing(
     for place, value in changes:
         raw[place % len(raw)] = value
     assert look(bytes(raw)).coverage in {Coverage.COMPLETE, Coverage.PARTIAL}
+
+
+# `joblib.dump({"o": np.array([{1: 2}, None], dtype=object)})` by joblib 1.6.0 and NumPy 2.4.6: the array is a pickle of
+# its own, in the middle of the outer one, and its memo begins anew.
+ARRAY_OF_OBJECTS = base64.b64decode(
+    "gASV1wAAAAAAAAB9lIwBb5SME2pvYmxpYi5udW1weV9waWNrbGWUjBFOdW1weUFycmF5V3JhcHBlcpSTlCmBlH2UKIwIc3ViY2xhc3OUjAVudW1w"
+    "eZSMB25kYXJyYXmUk5SMBXNoYXBllEsChZSMBW9yZGVylIwBQ5SMBWR0eXBllGgIjAVkdHlwZZSTlIwCTziUiYiHlFKUKEsDjAF8lE5OTkr/////"
+    "Sv////9LP3SUYowKYWxsb3dfbW1hcJSJjBtudW1weV9hcnJheV9hbGlnbm1lbnRfYnl0ZXOUSxB1YoAFlZIAAAAAAAAAjBZudW1weS5fY29yZS5t"
+    "dWx0aWFycmF5lIwMX3JlY29uc3RydWN0lJOUjAVudW1weZSMB25kYXJyYXmUk5RLAIWUQwFilIeUUpQoSwFLAoWUaAOMBWR0eXBllJOUjAJPOJSJ"
+    "iIeUUpQoSwOMAXyUTk5OSv////9K/////0s/dJRiiV2UKH2USwFLAnNOZXSUYi5zLg=="
+)
+
+
+def test_a_pickle_inside_has_a_memo_of_its_own() -> None:
+    """What a plain unpickler would take for names, because it has one memo for both, accuses nobody."""
+    inspection = look(ARRAY_OF_OBJECTS)
+    assert {"pickle-present"} == rules(inspection)
+    assert Coverage.COMPLETE is inspection.coverage
+
+
+def test_what_only_the_outer_memo_makes_dangerous_is_found() -> None:
+    """A plain unpickler that reads the inner pickle takes a name from the outer memo, and it is a command."""
+    inner = b"\x80\x04\x8c\x01a\x94\x8c\x01b\x94h\x03\x8c\x06system\x93\x8c\x06echo x\x85R."
+    outer, _, _ = ARRAY_OF_OBJECTS.partition(b"\x80\x05\x95\x92")
+    # Memo 3 of the outer pickle was the name of the wrapper: now it is that of a module.
+    name = b"\x8c\x11NumpyArrayWrapper"
+    raw = outer.replace(name + b"\x94\x93\x94", name + b"\x93\x8c\x05posix\x940\x94")
+    assert {"pickle-present"} == rules(look(raw + b"\x80\x04\x8c\x01a\x94N." + b"s."))
+    assert "pickle-dangerous-import" in rules(look(raw + inner + b"s."))

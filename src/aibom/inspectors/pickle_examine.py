@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,9 @@ from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource, MemorySource, SliceSource
 
 __all__ = ["Examination", "Fault", "Raw", "RawHook", "examine", "present", "settle"]
+
+
+_KNOWN_ACTS = frozenset({rules.DANGEROUS_IMPORT, rules.EMBEDDED_CODE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +137,12 @@ def _examine(
             inner[key] = examined
         return bool(inner[key].ends or inner[key].imports)
 
-    stepped: list[int] = []
+    stepped: list[tuple[int, bool]] = []
 
     def watched(call: Call, at: int) -> Raw | None:
         found = raw(call, at) if raw else None
         if found:
-            stepped.append(at)
+            stepped.append((at, found.nested))
         return found
 
     judge = Judge(lambda blob: data.read_at(blob.offset, blob.length), nested)
@@ -167,7 +171,7 @@ def _examine(
     if stepped:
         # A plain unpickler reads the raw bytes as opcodes: both readings count.
         plain = _examine(file, data, limits, start=start, streams=streams, depth=depth)
-        findings += _acting(plain, findings)
+        findings += _acting(plain, findings, stepped)
     partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner.values())
     return Examination(
         imports=imports,
@@ -203,15 +207,28 @@ def _merged_findings(parts: Iterable[Iterable[Finding]]) -> list[Finding]:
     return list(first.values())
 
 
-def _acting(plain: Examination, known: list[Finding]) -> list[Finding]:
-    """Return what only the plain reading finds, but for its break: raw bytes are not meant to be opcodes."""
+def _acting(plain: Examination, known: list[Finding], stepped: list[tuple[int, bool]]) -> list[Finding]:
+    """Return what only the plain reading finds, but for its break: raw bytes are not meant to be opcodes.
+
+    `stepped` are the offsets of what was stepped over, in order, and whether it is a pickle of its own. Such a pickle
+    has its own memo, which the plain reading confuses with the outer one: it takes other strings for names. So behind
+    its start only what it is known to do counts, and not that something is unknown.
+    """
     seen = {(finding.rule.id, finding.message) for finding in known}
+    starts = [at for at, _ in stepped]
+
+    def confused(finding: Finding) -> bool:
+        offset = (finding.location.offset if finding.location else None) or 0
+        index = bisect_right(starts, offset) - 1
+        return index >= 0 and stepped[index][1]
+
     return [
         finding
         for finding in plain.findings
         if finding.severity.at_least(Severity.HIGH)
         and finding.rule not in {rules.MALFORMED, INSPECTION_INCOMPLETE}
         and (finding.rule.id, finding.message) not in seen
+        and (finding.rule in _KNOWN_ACTS or not confused(finding))
     ]
 
 
