@@ -9,6 +9,7 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -129,8 +130,9 @@ def test_the_child_sets_its_limits_first(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["child", "1000", "7"])
     limits: list[tuple[int, tuple[int, int]]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda what, how: limits.append((what, how)))
-    for name in [name for name in sys.modules if name.startswith("licensedcode")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in ("licensedcode", "licensedcode.cache", "licensedcode.detection"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))  # so that what the child imports is gone after it
+        del sys.modules[name]
     runpy.run_path(str(CHILD), run_name="__main__")
     assert [(resource.RLIMIT_AS, (1000, 1000)), (resource.RLIMIT_CPU, (7, 7)), (resource.RLIMIT_CORE, (0, 0))] == limits
     assert [{"version": "of unknown version"}, [["MIT", 80.5]]] == [

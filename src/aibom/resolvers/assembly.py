@@ -24,6 +24,7 @@ from aibom.resolvers.ancestry import Ancestry, dataset_claims, resolved, with_ow
 from aibom.resolvers.datasets import Dataset, resolve_datasets
 from aibom.resolvers.dependencies import Dependency, purl_of, ref_of
 from aibom.resolvers.hub_names import ModelName
+from aibom.resolvers.inner_documents import read_inner_documents, with_inner
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.license_claims import collect_terms
 from aibom.resolvers.license_flow import Edge, Node
@@ -75,15 +76,23 @@ class Assembly:
         facts = model_facts(self._repository, layout, sets, card)
         self.findings.extend(check_weights(layout, sets))
         source = self._facts if whole else None
+        inner = read_inner_documents(self._repository, layout)
+        self.findings.extend(inner.findings)
         lineage = resolve_lineage(
-            self._repository, layout, card=card, facts=facts, identity=subject.id or subject.name, source=source
+            self._repository,
+            layout,
+            card=card,
+            facts=facts,
+            identity=subject.id or subject.name,
+            source=source,
+            inner=inner.claims,
         )
         bases = resolved(lineage.bases)
         for base in bases:
             self._ancestry.learn(base.name, base.above)
         self.findings.extend(lineage.findings)
         datasets = resolve_datasets(self._repository, layout, card)
-        terms = collect_terms(self._repository, layout, card or shared, source)
+        terms = with_inner(collect_terms(self._repository, layout, card or shared, source), inner)
         parents = (*self._base_edges(bases), *_data_edges(datasets), *_code_edges(terms.claims))
         licensing = resolve_licenses(
             Licensed(

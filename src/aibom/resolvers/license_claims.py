@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from aibom.components import LicenseClaim, ModelCard, Scope
-from aibom.files import Format, Role
+from aibom.files import Format, Location, Role
 from aibom.findings import Evidence
 from aibom.report import SourceFacts
 from aibom.resolvers.documents import Text, mapping
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.license_names import read_name
 from aibom.resolvers.license_texts import Detection, detect
-from aibom.resolvers.repository import Repository, folder_of, line_of, name_of, stated
+from aibom.resolvers.repository import Repository, folder_of, join, line_of, name_of, stated
 
 _WEB = re.compile(r"https?://[^\s\"'<>]{1,1000}$")
 _MODEL_FILE = re.compile(r"^(model[-_. ]?licen[cs]e|licen[cs]e[-_. ]?(model|weights))", re.IGNORECASE)
@@ -56,6 +56,13 @@ class LicenseFile:
     scope: Scope
     detection: Detection | None
     text: Text
+    members: tuple[str, ...] = ()
+    """Where the file lies inside a container at `path`."""
+
+    @property
+    def place(self) -> Location:
+        """The file's first line."""
+        return Location(path=self.path, members=self.members, line=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,8 +273,9 @@ def _configurations(repository: Repository, layout: Layout) -> Iterator[LicenseC
                 yield _declared(
                     raw.strip(), stated(path, f"{key}: {raw[:200]}", line_of(repository.text(path), '"license"'))
                 )
-    for name in ("pyproject.toml", "Kitfile"):
-        found = repository.find(layout.folder, name)
+    # MLflow keeps the data of the card; the archiver of TorchServe's forerunner wrote the license into its manifest.
+    for name in ("pyproject.toml", "Kitfile", "model_card_data.yaml", "MAR-INF/MANIFEST.json"):
+        found = repository.find(join(layout.folder, folder_of(name)), name_of(name))
         if found and (raw := _project_license(repository, found)):
             scope = Scope.CODE if name == "pyproject.toml" else Scope.WEIGHTS
             yield _declared(raw, stated(found, f"license: {raw[:200]}"), scope=scope)
@@ -277,11 +285,21 @@ def _project_license(repository: Repository, path: str) -> str | None:
     if path.endswith(".toml"):
         value: Any = mapping((repository.toml(path) or {}).get("project")).get("license")
         value = mapping(value).get("text") if isinstance(value, dict) else value
+    elif path.endswith(".json"):
+        value = mapping(repository.json(path)).get("license")
+    elif name_of(path) == "model_card_data.yaml":
+        document = repository.yaml(path)
+        value = _named_license(mapping(document.value)) if document else None
     else:
         document = repository.yaml(path)
         root = mapping(document.value) if document else {}
         value = mapping(root.get("model")).get("license") or mapping(root.get("package")).get("license")
     return value.strip()[:500] if isinstance(value, str) and value.strip() else None
+
+
+def _named_license(data: Mapping[str, Any]) -> Any:
+    name = data.get("license_name")
+    return name if str(data.get("license")).lower() == "other" and name else data.get("license")
 
 
 def _source(facts: SourceFacts | None) -> Iterator[LicenseClaim]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aibom.components import LicenseClaim, ModelCard, ModelFacts, Scalar, Scope
 from aibom.data.known_bases import known
@@ -132,9 +132,8 @@ def _disagreements(terms: Terms, place: Location | None) -> Iterator[Finding]:
             continue
         declared = [claim for claim in terms.claims if claim.basis == "declared" and claim.scope is file.scope]
         ids = {item for claim in declared for item in _ids(claim)}
-        place_in_file = Location(path=file.path, line=1)
         if found is not None and found.turned and ids & set(found.near):
-            yield Finding.of(LICENSE_DISAGREEMENT, found.statement, place_in_file)
+            yield Finding.of(LICENSE_DISAGREEMENT, found.statement, file.place)
         elif all(map(_is_text_known, declared)) and ids and len(file.text.text.split()) >= _MIN_WORDS:
             names = (
                 " and ".join(dict.fromkeys(row.name for claim in declared for row in rows_of(claim)))
@@ -143,7 +142,7 @@ def _disagreements(terms: Terms, place: Location | None) -> Iterator[Finding]:
             said = found.statement if found else "it resembles no text that is known"
             message = f"the text is not that of {names}, which is declared: {said}"
             severity = Severity.LOW if found and ids & set(found.near) else None
-            yield Finding.of(LICENSE_DISAGREEMENT, message, place_in_file, severity=severity)
+            yield Finding.of(LICENSE_DISAGREEMENT, message, file.place, severity=severity)
 
 
 def _is_text_known(claim: LicenseClaim) -> bool:
@@ -153,11 +152,8 @@ def _is_text_known(claim: LicenseClaim) -> bool:
 
 def _differ(first: LicenseClaim, second: LicenseClaim) -> bool:
     """Two claims differ if they have no license in common. Two entries of one list are both meant."""
-    same_place = (
-        first.evidence.location is not None
-        and second.evidence.location is not None
-        and first.evidence.location.path == second.evidence.location.path
-    )
+    one, other = first.evidence.location, second.evidence.location
+    same_place = one and other and (one.path, one.members) == (other.path, other.members)
     return not same_place and not _ids(first) & _ids(second)
 
 
@@ -176,7 +172,8 @@ def _undetermined(model: Licensed, own: Sequence[License], place: Location | Non
     if stated is None:
         message = f"{name} states no license"
         if terms.files:
-            message = f"the license of {name} is only in {terms.files[0].path}, whose text is none that is known"
+            file = replace(terms.files[0].place, line=None)
+            message = f"the license of {name} is only in {file}, whose text is none that is known"
         elif terms.unread:
             message = f"the license of {name} is only in {terms.unread[0]}, which is not read"
     else:

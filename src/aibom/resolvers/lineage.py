@@ -103,9 +103,13 @@ def resolve_lineage(
     facts: ModelFacts,
     identity: str | None,
     source: SourceFacts | None = None,
+    inner: Sequence[BaseClaim] = (),
 ) -> Lineage:
-    """Gather and merge what is said about the base; `identity` is the model's own `owner/name` where it is known."""
-    claims = collect_claims(repository, layout, card, source)
+    """Gather and merge what is said about the base.
+
+    `identity` is the model's own `owner/name` where it is known, `inner` are claims from inside its containers.
+    """
+    claims = sorted((*collect_claims(repository, layout, card, source), *inner), key=lambda claim: claim.trust)
     findings: list[Finding] = []
     kept: list[BaseClaim] = []
     for claim in claims:

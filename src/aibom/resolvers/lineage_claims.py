@@ -12,7 +12,7 @@ from aibom.components import Derivation, ModelCard, Scalar
 from aibom.files import Format
 from aibom.findings import Evidence
 from aibom.report import SourceFacts
-from aibom.resolvers.documents import mapping
+from aibom.resolvers.documents import mapping, texts
 from aibom.resolvers.hub_names import ModelName, parse_name
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.repository import Repository, line_of, name_of, stated
@@ -78,6 +78,8 @@ def collect_claims(
         *_gguf(layout),
         *_modelfile(repository, layout),
         *_manifest(facts),
+        *_nemo(repository, layout),
+        *_mlflow(repository, layout),
         *_trainer_metadata(layout),
         *_card(card),
         *_config_hints(repository, layout),
@@ -222,6 +224,39 @@ def _manifest(facts: SourceFacts | None) -> Iterator[BaseClaim]:
     if isinstance(raw, str) and (name := parse_name(raw)) and name.kind == "hub":
         evidence = Evidence(statement=f"descriptor.sourceURL: {name.shown}", source="manifest")
         yield BaseClaim(name=name, trust=Trust.TOOL, evidence=evidence, derivation=Derivation.CONVERTED)
+
+
+def _nemo(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+    """NeMo's configuration names what training started from, and the language model that was built in."""
+    path = repository.find(layout.folder, "model_config.yaml")
+    if path is None or (document := repository.yaml(path)) is None:
+        return
+    config = mapping(document.value)
+    language = mapping(config.get("language_model")).get("pretrained_model_name")
+    for key, raw in (
+        *(
+            (key, config.get(key))
+            for key in ("init_from_pretrained_model", "restore_from_path", "init_from_nemo_model")
+        ),
+        ("language_model.pretrained_model_name", language),
+    ):
+        yield from _claim(raw, path, key, Trust.TOOL, line=document.lines.get(key))
+
+
+def _mlflow(repository: Repository, layout: Layout) -> Iterator[BaseClaim]:
+    """MLflow keeps which model a transformers pipeline was, at which commit, and the data of its card."""
+    path = repository.find(layout.folder, "MLmodel")
+    if path is not None and (document := repository.yaml(path)) is not None:
+        flavor = mapping(mapping(mapping(document.value).get("flavors")).get("transformers"))
+        revision, key = flavor.get("source_model_revision"), "flavors.transformers.source_model_name"
+        line = line_of(repository.text(path), "source_model_name")
+        for claim in _claim(flavor.get("source_model_name"), path, key, Trust.TOOL, line=line):
+            pinned = revision[:100] if isinstance(revision, str) and revision else claim.name.revision
+            yield replace(claim, name=replace(claim.name, revision=pinned))
+    path = repository.find(layout.folder, "model_card_data.yaml")
+    if path is not None and (document := repository.yaml(path)) is not None:
+        for raw in texts(mapping(document.value).get("base_model"))[:_MAX_BASES]:
+            yield from _claim(raw, path, "base_model", Trust.CARD, line=document.lines.get("base_model"))
 
 
 def _trainer_metadata(layout: Layout) -> Iterator[BaseClaim]:

@@ -13,6 +13,7 @@ from aibom.findings import Evidence, Finding, Rule, Severity, Subject
 from aibom.limits import Limits
 from aibom.resolvers.documents import Text, parse_json, parse_toml, read_text
 from aibom.resolvers.yaml_documents import YamlDocument, parse_yaml
+from aibom.sources.bytesource import ByteSource
 from aibom.sources.protocol import Source
 
 T = TypeVar("T")
@@ -44,6 +45,10 @@ class Repository:
         self.findings: list[Finding] = []
         self._source = source
         self._files = {item.file.path: item for item in inspections if not item.file.members}
+        self._members: dict[str, list[Inspection]] = {}
+        for item in inspections:
+            if item.file.members:
+                self._members.setdefault(item.file.path, []).append(item)
         self._children: dict[str, list[str]] = {}
         self._sorted = sorted(self._files)
         self._lowered: dict[str, str] = {}
@@ -62,6 +67,14 @@ class Repository:
     def inspection(self, path: str) -> Inspection | None:
         """Return what inspection said of the file at this path."""
         return self._files.get(path)
+
+    def members(self, path: str) -> Sequence[Inspection]:
+        """Return what inspection said of the members of the container at this path."""
+        return self._members.get(path, ())
+
+    def open(self, path: str) -> ByteSource:
+        """Open a file of the target; OSError passes through."""
+        return self._source.open(path)
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of all files, sorted."""

@@ -44,20 +44,20 @@ _VAGUE = ("unknown", "proprietary-license", "generic", "other-permissive", "othe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOpinions:
-    """What a second reader says of license files, by path; empty where none was asked."""
+    """What a second reader says of license files, by their place; empty where none was asked."""
 
-    claims: Mapping[str, tuple[LicenseClaim, ...]] = field(default_factory=dict)
+    claims: Mapping[Location, tuple[LicenseClaim, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     def of(self, terms: Terms) -> tuple[LicenseClaim, ...]:
         """Return the second reader's claims about the license files of one model."""
-        return tuple(claim for file in terms.files for claim in self.claims.get(file.path, ()))
+        return tuple(claim for file in terms.files for claim in self.claims.get(file.place, ()))
 
     def disagreements(self, terms: Terms) -> Iterator[Finding]:
         """Yield where the second reader and this tool, or the declaration, name licenses with none in common."""
         declared = {key for claim in terms.claims if claim.basis == "declared" for key in _ids(claim.expression)}
         for file in terms.files:
-            theirs = {key: claim for claim in self.claims.get(file.path, ()) for key in _ids(claim.expression)}
+            theirs = {key: claim for claim in self.claims.get(file.place, ()) for key in _ids(claim.expression)}
             sure = {key: claim for key, claim in theirs.items() if not any(word in key for word in _VAGUE)}
             ours = {key for item in _recognized(file) for key in _ids(item)}
             other = ours or declared
@@ -65,24 +65,24 @@ class SecondOpinions:
                 how = "this tool reads" if ours else "the declaration says"
                 said = next(iter(sure.values()))
                 message = f"{how} {' and '.join(sorted(other))}; {said.evidence.source}: {said.evidence.statement}"
-                yield Finding.of(LICENSE_SECOND_OPINION, message, Location(path=file.path, line=1))
+                yield Finding.of(LICENSE_SECOND_OPINION, message, file.place)
 
 
 def ask_second_reader(
     files: Sequence[LicenseFile], ask: Callable[[Sequence[str]], Answer] = ask_scancode
 ) -> SecondOpinions:
     """Let ScanCode read these license files, all in one process."""
-    distinct = {file.path: file for file in files}
+    distinct = {file.place: file for file in files}
     if not distinct:
         return SecondOpinions()
     answer = ask([file.text.text for file in distinct.values()])
     claims = {
-        file.path: tuple(_claims(file, opinion.licenses, answer.who))
+        file.place: tuple(_claims(file, opinion.licenses, answer.who))
         for file, opinion in zip(distinct.values(), answer.opinions, strict=False)
     }
     findings: tuple[Finding, ...] = ()
     if answer.fault is not None:
-        unread = list(distinct)[len(answer.opinions) :]
+        unread = [file.path for file in list(distinct.values())[len(answer.opinions) :]]
         message = f"ScanCode gave no opinion on {', '.join(unread[:5]) or 'the license files'}: {answer.fault}"
         findings = (Finding.of(SECOND_OPINION_MISSING, message),)
     return SecondOpinions(claims=claims, findings=findings)
@@ -97,9 +97,7 @@ def _claims(file: LicenseFile, licenses: Sequence[tuple[str, float]], who: str) 
             expression=named.expression,
             key=named.license.key if named.license else None,
             scope=file.scope,
-            evidence=Evidence(
-                statement=f"{raw} (score {score:.1f})", location=Location(path=file.path, line=1), source=who
-            ),
+            evidence=Evidence(statement=f"{raw} (score {score:.1f})", location=file.place, source=who),
         )
 
 

@@ -94,6 +94,12 @@ def weight_files(repository: Repository) -> tuple[WeightFile, ...]:
     for item in repository.inspections:
         if item.file.members and item.tensors is not None and item.tensors.stored_elements:
             inner.setdefault(item.file.path, []).append(item)
+    # A compressed tar: what compresses it has one member, which is the archive.
+    packed = {
+        item.file.path
+        for item in repository.inspections
+        if len(item.file.members) == 1 and item.file.format in _ARCHIVES
+    }
     found = []
     for item in repository.inspections:
         file = item.file
@@ -104,7 +110,10 @@ def weight_files(repository: Repository) -> tuple[WeightFile, ...]:
             if _holds_weights(item) and (file.format not in _ARCHIVES or file.path not in inner):
                 found.append(_with_members(item, inner.get(file.path, [])))
             continue
-        archived = outer is None or (outer.tensors is None and outer.file.format in _ARCHIVES)
+        archived = outer is None or (
+            outer.tensors is None
+            and (outer.file.format in _ARCHIVES or (outer.file.format in _COMPRESSIONS and file.path in packed))
+        )
         if archived and _holds_weights(item) and item.tensors is not None:
             place = "/".join((file.path, *file.members))
             found.append(
