@@ -48,6 +48,13 @@ class Behaviour:
     delay: float = 0.0
     redirect_to: str | None = None
     garbage: bool = False
+    body: bytes | None = None
+    """Instead of every answer of the API, whatever was asked."""
+    body_headers: dict[str, str] = field(default_factory=dict)
+    header_pause: float = 0.0
+    """Seconds before each of twenty lines of an answer's head."""
+    body_pause: float = 0.0
+    """Seconds before each hundredth of a file."""
 
 
 @dataclass
@@ -57,6 +64,8 @@ class Hub:
     url: str
     repos: dict[str, HubRepo]
     behaviour: Behaviour
+    moved: dict[str, str] = field(default_factory=dict)
+    """Old names of models to new ones, which are answered with a redirect as the hub does."""
     requests: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
     bytes_sent: int = 0
 
@@ -113,6 +122,13 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
                 return
             parts = urlsplit(self.path)
             path = unquote(parts.path)
+            if hub.behaviour.body is not None and path.startswith("/api/"):
+                self.send_body(hub.behaviour.body, hub.behaviour.body_headers)
+                return
+            for old, new in hub.moved.items():
+                if path.startswith((f"/{old}/", f"/api/models/{old}")):
+                    self.send_redirect(self.path.replace(old, new, 1))
+                    return
             if match := re.fullmatch(r"/([^/]+(?:/[^/]+)?)/resolve/([^/]+)/(.+)", path):
                 self.send_file(match[1], match[3])
             elif match := re.fullmatch(r"/api/models/([^/]+(?:/[^/]+)?)/tree/([^/]+)/?", path):
@@ -181,10 +197,7 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
                 self.refuse(404, "EntryNotFound")
                 return
             if hub.behaviour.redirect_to:
-                self.send_response(302)
-                self.send_header("Location", hub.behaviour.redirect_to)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.send_redirect(hub.behaviour.redirect_to)
                 return
             data = repo.files[path]
             total = len(data)
@@ -204,6 +217,12 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
                 data, status = data[first : last + 1], 206
             self.send_body(data, headers, status)
 
+        def send_redirect(self, place: str) -> None:
+            self.send_response(307)
+            self.send_header("Location", place)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def send_json(self, value: object, headers: Mapping[str, str] | None = None) -> None:
             self.send_body(json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
@@ -212,6 +231,10 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
 
         def send_body(self, body: bytes, headers: Mapping[str, str], status: int = 200) -> None:
             self.send_response(status)
+            for number in range(20 if hub.behaviour.header_pause else 0):
+                time.sleep(hub.behaviour.header_pause)
+                self.send_header(f"X-Slow-{number}", "x")
+                self.flush_headers()
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -226,6 +249,12 @@ def running_hub(repos: dict[str, HubRepo], behaviour: Behaviour | None = None) -
                 self.close_connection = True
                 return
             hub.bytes_sent += len(body)
+            if hub.behaviour.body_pause and "ETag" in headers:
+                step = max(1, len(body) // 100)
+                for start in range(0, len(body), step):
+                    time.sleep(hub.behaviour.body_pause)
+                    self.wfile.write(body[start : start + step])
+                return
             self.wfile.write(body)
 
     class Server(http.server.ThreadingHTTPServer):

@@ -8,11 +8,12 @@ import pytest
 from fixtures.weights import safetensors_bytes
 from tests.hub_double import COMMIT, Behaviour, Hub, HubRepo, running_hub
 
-from aibom.errors import LimitExceeded, TargetError, UsageError
+from aibom.errors import TargetError, UsageError
 from aibom.inventory import take_inventory
 from aibom.limits import Limits
 from aibom.report import Skipped
-from aibom.sources.network import Network, NetworkError
+from aibom.sources.answers import NetworkError
+from aibom.sources.network import Network
 from aibom.sources.object_store import StoreSource
 from aibom.sources.protocol import Entry, Fault
 from aibom.sources.ranges import RemoteLimits
@@ -81,7 +82,7 @@ def test_an_answer_that_is_too_large_is_refused(hub: Hub) -> None:
     """A JSON answer is read up to a bound."""
     network = Network(wait=lambda _: None)
     network.trust(hub.url)
-    with pytest.raises(LimitExceeded, match="more than 10 bytes"):
+    with pytest.raises(NetworkError, match="more than 10 bytes"):
         network.get_json(f"{hub.url}/api/models/acme/chat", {}, limit=10)
     network.close()
 

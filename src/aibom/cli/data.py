@@ -97,7 +97,9 @@ def _archive(origin: str, *, offline: bool) -> Iterator[Path]:
 
 
 def _download(url: str, place: Path) -> None:
-    from aibom.sources.network import HttpFile, Network, NetworkError  # noqa: PLC0415 -- start-up time
+    from aibom.sources.answers import NetworkError  # noqa: PLC0415 -- start-up time
+    from aibom.sources.http_file import HttpFile  # noqa: PLC0415
+    from aibom.sources.network import Network  # noqa: PLC0415
 
     network = Network()
     network.trust(url)  # the user named it, whatever its address

@@ -16,11 +16,13 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from aibom.components import Scalar
-from aibom.errors import FileFault, MalformedFile, TargetError, UsageError
+from aibom.errors import FileFault, TargetError, UsageError
 from aibom.files import Digest, escape_name, unescape_name
 from aibom.report import Skipped, SourceFacts
+from aibom.sources.answers import NetworkError
 from aibom.sources.bytesource import ByteSource
-from aibom.sources.network import HttpFile, Network, NetworkError, quiet_dependencies
+from aibom.sources.http_file import HttpFile
+from aibom.sources.network import Network, quiet_dependencies
 from aibom.sources.protocol import Entry, Fault
 from aibom.sources.ranges import RangeSource, ReadBudget, RemoteLimits
 
@@ -219,7 +221,7 @@ def _entry(item: Any) -> Entry | None:
             if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
                 return Entry(path=name, size=0, fault=Fault.UNSAFE_NAME, detail="it climbs out of the repository")
             return Entry(path=name, size=size, declared_digests=_declared(oid, item.get("lfs")))
-    raise MalformedFile("the hub's listing holds something that is no file")
+    raise TargetError("the hub's listing holds something that is no file")
 
 
 def _declared(git_id: object, lfs: object) -> tuple[Digest, ...]:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from aibom.errors import FileFault, TargetError
+from aibom.errors import TargetError
+from aibom.sources.answers import NetworkError
 from aibom.sources.hub import ANSWER_BYTES, DEFAULT_ENDPOINT, hub_headers, is_hub_name, next_page
-from aibom.sources.network import Network, NetworkError
+from aibom.sources.network import Network
 
 MOST_MODELS = 1_000_000
 
@@ -28,7 +29,7 @@ def models_of(owner: str, network: Network, *, limit: int = MOST_MODELS) -> Iter
         while url is not None:
             try:
                 page, answered = network.get_json(url, headers, limit=ANSWER_BYTES)
-            except (NetworkError, FileFault) as fault:
+            except NetworkError as fault:
                 raise TargetError(f"the models of {owner} can't be listed: {fault}", hint="try again later") from fault
             if not isinstance(page, list):
                 raise TargetError(f"the models of {owner}: the hub's listing is not a list")

@@ -14,19 +14,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from aibom.errors import LimitExceeded, MalformedFile, TargetError
+from aibom.errors import TargetError
+from aibom.sources.answers import NetworkError, Pace, bounded, unpacked, within
 
 _MOST_REDIRECTS = 5
-_MOST_TRIES = 5
+MOST_TRIES = 5
 _LONGEST_WAIT = 30.0
 # As many as there are requests side by side: one that is closed after each use would cost a handshake each.
 _CONNECTIONS = 40
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 # `RateLimit: "api";r=0;t=55` (IETF draft httpapi-ratelimit-headers): t is the seconds until the quota is new.
 _RESET = re.compile(r"\bt=(\d+)")
 
@@ -35,27 +37,16 @@ Response = Any
 """An answer of the hub client's own HTTP library: httpx with huggingface_hub 1, httpx2 with 2: alike here."""
 
 
-class NetworkError(OSError):
-    """The network did not give what was asked for; `status` is the HTTP status, 0 where there was no answer."""
-
-    def __init__(self, message: str, status: int = 0, code: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    @property
-    def strerror(self) -> str:  # type: ignore[override]  # OSError's is set from an errno that there is none of
-        """The message: what readers of OSError show."""
-        return str(self.args[0])
-
-
 @dataclass(slots=True)
 class Network:
     """A client for one scan. `offline` makes any attempt an error that names the host."""
 
     offline: bool = False
     timeout: float = 20.0
+    patience: float = 60.0
+    """Seconds until an answer must have begun, however slowly its headers come."""
     wait: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
     requests: int = 0
     _client: Any = field(default=None, repr=False)
     _trusted: set[str] = field(default_factory=set)
@@ -68,18 +59,31 @@ class Network:
         """Return a JSON document and its headers.
 
         Raises:
-            NetworkError: it can't be had.
-            MalformedFile: it is not JSON.
-            LimitExceeded: it is larger than `limit` bytes.
+            NetworkError: it can't be had, is larger than `limit` bytes, or is not JSON.
         """
         import msgspec  # noqa: PLC0415
 
-        with self.open(url, headers) as response:
-            body = _bounded(response, limit)
+        with self.open(url, {"Accept-Encoding": "identity", **headers}) as response:
+            try:
+                body = b"".join(bounded(unpacked(response, self.pieces(response)), limit, host_of(url)))
+            except transport_errors() as fault:
+                raise NetworkError(f"{host_of(url)} broke off its answer: {type(fault).__name__}") from fault
             try:
                 return msgspec.json.decode(body), dict(response.headers)
-            except msgspec.DecodeError as fault:
-                raise MalformedFile(f"{_host(url)} answered with something that is not JSON: {fault}") from fault
+            except (msgspec.DecodeError, RecursionError) as fault:
+                raise NetworkError(f"{host_of(url)} answered with something that is not JSON: {fault}") from fault
+
+    def pieces(self, response: Response) -> Iterator[bytes]:
+        """Yield the body as it comes.
+
+        Raises:
+            NetworkError: it comes so slowly that the server seems to hold us.
+        """
+        pace = Pace(self.clock)
+        for piece in response.iter_raw():
+            if not pace.keeps(len(piece)):
+                raise NetworkError(f"{host_of(str(response.request.url))} sends too slowly: {pace}")
+            yield piece
 
     def size_of(self, url: str) -> int:
         """Return the size in bytes of the file at a URL, asked with a range of one byte.
@@ -88,26 +92,26 @@ class Network:
             NetworkError: it can't be had, or the server does not answer ranges.
         """
         with self.open(url, {"Range": "bytes=0-0", "Accept-Encoding": "identity"}) as response:
-            match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+            match = CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
             if response.status_code != 206 or match is None:
-                raise NetworkError(f"{_host(url)} does not answer ranges; download the file and scan it here")
+                raise NetworkError(f"{host_of(url)} does not answer ranges; download the file and scan it here")
             return int(match[3])
 
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
         """Yield a successful answer whose body has not been read; passing faults are tried again."""
-        for attempt in range(1, _MOST_TRIES + 1):
-            response = self._follow(url, headers, last=attempt == _MOST_TRIES)
+        for attempt in range(1, MOST_TRIES + 1):
+            response = self._follow(url, headers, last=attempt == MOST_TRIES)
             if response is None:
-                self.wait(_pause(attempt, {}))
+                self.wait(pause_before(attempt, {}))
                 continue
             try:
-                if response.status_code in _PASSING and attempt < _MOST_TRIES:
-                    self.wait(_pause(attempt, response.headers))
+                if response.status_code in _PASSING and attempt < MOST_TRIES:
+                    self.wait(pause_before(attempt, response.headers))
                     continue
                 if response.status_code >= 400:
                     code = response.headers.get("X-Error-Code", "")
-                    raise NetworkError(f"{_host(url)} answered {response.status_code}", response.status_code, code)
+                    raise NetworkError(f"{host_of(url)} answered {response.status_code}", response.status_code, code)
                 yield response
             finally:
                 response.close()
@@ -116,33 +120,39 @@ class Network:
     def _follow(self, url: str, headers: Mapping[str, str], *, last: bool) -> Response | None:
         """Return the answer after redirects; None for a connection that failed and may be tried again."""
         client = self._connect(url)
-        errors = _transport_errors()
+        errors = transport_errors()
         sent = dict(headers)
         for _ in range(_MOST_REDIRECTS + 1):
             self._check_address(url)
             try:
                 self.requests += 1
-                response: Response = client.send(client.build_request("GET", url, headers=sent), stream=True)
+                response: Response = within(
+                    self.patience, partial(client.send, client.build_request("GET", url, headers=sent), stream=True)
+                )
+            except TimeoutError as fault:
+                raise NetworkError(f"{host_of(url)} did not answer within {self.patience:g} seconds") from fault
             except errors as fault:
                 if last:
-                    raise NetworkError(f"{_host(url)} can't be reached: {type(fault).__name__}") from fault
+                    raise NetworkError(f"{host_of(url)} can't be reached: {type(fault).__name__}") from fault
                 return None
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return response
             response.close()
             target = urljoin(url, response.headers["location"])
             if urlsplit(target).scheme not in {"http", "https"}:
-                raise NetworkError(f"{_host(url)} redirects to something that is not http")
-            if _host(target) != _host(url):
+                raise NetworkError(f"{host_of(url)} redirects to something that is not http")
+            if url.startswith("https:") and not target.startswith("https:"):
+                raise NetworkError(f"{host_of(url)} redirects from https to http")
+            if host_of(target) != host_of(url):
                 # A token is for the host it was given to; signed addresses of a store carry their own.
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             url = target
-        raise NetworkError(f"{_host(url)} redirects without end")
+        raise NetworkError(f"{host_of(url)} redirects without end")
 
     def _connect(self, url: str) -> Any:
         if self.offline:
             raise TargetError(
-                f"{_host(url)} was about to be asked, and this scan is offline", hint="scan without --offline"
+                f"{host_of(url)} was about to be asked, and this scan is offline", hint="scan without --offline"
             )
         if self._client is None:
             quiet_dependencies()
@@ -178,71 +188,6 @@ class Network:
             self._client = None
 
 
-@dataclass(slots=True)
-class HttpFile:
-    """A file behind a URL, read by ranges. The first answer's ETag must stay the same."""
-
-    network: Network
-    url: str
-    size: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    etag: str | None = None
-
-    def fetch(self, offset: int, length: int) -> bytes:
-        """Return exactly these bytes; a read that breaks off is resumed."""
-        parts: list[bytes] = []
-        done = 0
-        for attempt in range(1, _MOST_TRIES + 1):
-            for piece in self._pieces(offset + done, offset + length - 1):
-                parts.append(piece)
-                done += len(piece)
-            if done >= length:
-                return b"".join(parts)[:length]
-            self.network.wait(_pause(attempt, {}))
-        raise NetworkError(f"{_host(self.url)} broke off after {done} of {length} bytes")
-
-    def stream(self, offset: int) -> Iterator[bytes]:
-        """Yield the bytes from `offset` to the end; a stream that breaks off is resumed."""
-        position = offset
-        for attempt in range(1, _MOST_TRIES + 1):
-            for piece in self._pieces(position, self.size - 1):
-                position += len(piece)
-                yield piece
-            if position >= self.size:
-                return
-            self.network.wait(_pause(attempt, {}))
-        raise NetworkError(f"{_host(self.url)} broke off after {position} of {self.size} bytes")
-
-    def _pieces(self, first: int, last: int) -> Iterator[bytes]:
-        wanted = last - first + 1
-        with self.network.open(self.url, {**self.headers, "Range": f"bytes={first}-{last}"}) as response:
-            self._check(response, first, last)
-            try:
-                for piece in response.iter_raw():
-                    yield piece[:wanted]
-                    wanted -= len(piece)
-                    if wanted <= 0:
-                        return
-            except _transport_errors():
-                return  # the caller sees that bytes are missing and asks for the rest
-
-    def _check(self, response: Response, first: int, last: int) -> None:
-        host = _host(self.url)
-        if response.status_code != 206:
-            raise MalformedFile(f"{host} sent the whole file where a range was asked for")
-        match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
-        if match is None or (int(match[1]), int(match[2])) != (first, last):
-            raise MalformedFile(f"{host} sent another range than was asked for", offset=first)
-        if int(match[3]) != self.size:
-            raise MalformedFile(f"{host} says that the file has {match[3]} bytes, it was listed with {self.size}")
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise MalformedFile(f"{host} sent a range in an encoding of its own")
-        etag = response.headers.get("etag")
-        if self.etag is not None and etag is not None and etag != self.etag:
-            raise MalformedFile("the file changed while it was being read", offset=first)
-        self.etag = self.etag or etag
-
-
 def quiet_dependencies() -> None:
     """Switch off what libraries would send on their own; must run before they are imported."""
     for name in (
@@ -259,23 +204,13 @@ def _library() -> Any:
     return importlib.import_module("huggingface_hub.utils").httpx
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
+def transport_errors() -> tuple[type[Exception], ...]:
+    """Return what the HTTP library raises where a connection fails."""
     return (_library().TransportError,)
 
 
-def _bounded(response: Response, limit: int) -> bytes:
-    body = bytearray()
-    try:
-        for piece in response.iter_bytes(64 * 1024):
-            body += piece
-            if len(body) > limit:
-                raise LimitExceeded(f"an answer of more than {limit} bytes")
-    except _transport_errors() as fault:
-        raise NetworkError(f"the answer broke off: {type(fault).__name__}") from fault
-    return bytes(body)
-
-
-def _pause(attempt: int, headers: Mapping[str, str]) -> float:
+def pause_before(attempt: int, headers: Mapping[str, str]) -> float:
+    """Return the seconds to wait after this attempt: what the server asks for, or longer each time."""
     asked = headers.get("retry-after", "")
     if asked.isdigit():
         return min(float(asked), _LONGEST_WAIT)
@@ -284,6 +219,7 @@ def _pause(attempt: int, headers: Mapping[str, str]) -> float:
     return min(0.25 * float(2**attempt), _LONGEST_WAIT)
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host and the port that a URL names, as they are shown."""
     parts = urlsplit(url)
     return (parts.hostname or "?") + (f":{parts.port}" if parts.port else "")

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from aibom.errors import TargetError, UsageError
 from aibom.files import escape_name
 from aibom.report import Skipped, SourceFacts
+from aibom.sources.answers import NetworkError
 from aibom.sources.bytesource import ByteSource
-from aibom.sources.network import Network, NetworkError, quiet_dependencies
+from aibom.sources.network import Network, quiet_dependencies
 from aibom.sources.protocol import Entry, Fault
 from aibom.sources.ranges import LARGEST_WINDOW, RangeSource, ReadBudget, RemoteLimits
 

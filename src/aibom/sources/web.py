@@ -8,8 +8,10 @@ from urllib.parse import unquote, urlsplit
 from aibom.errors import TargetError
 from aibom.files import escape_name
 from aibom.report import Skipped, SourceFacts
+from aibom.sources.answers import NetworkError
 from aibom.sources.bytesource import ByteSource
-from aibom.sources.network import HttpFile, Network, NetworkError
+from aibom.sources.http_file import HttpFile
+from aibom.sources.network import Network
 from aibom.sources.protocol import Entry
 from aibom.sources.ranges import ReadBudget, RemoteLimits
 
