@@ -127,12 +127,13 @@ def plan_digests(files: Iterable[RepoFile], settings: Settings) -> dict[str, Fil
 
 def digest(path: str, data: ByteSource, plan: FilePlan, on_bytes: Callable[[int], None]) -> FileDigests:
     """Read a file once and return its digests. `on_bytes` is told how many bytes each step read."""
-    hashes = {name: ALGORITHMS[name](data.size) for name in plan.algorithms}
-    shards = {kind: _ShardHash(kind) for kind in plan.shards if -(-data.size // kind.size) <= MAX_SHARDS}
-    spans = _SpanHash(plan.spans, data.size)
+    size = data.size
+    hashes = {name: ALGORITHMS[name](size) for name in plan.algorithms}
+    shards = {kind: _ShardHash(kind) for kind in plan.shards if -(-size // kind.size) <= MAX_SHARDS}
+    spans = _SpanHash(plan.spans, size) if plan.spans else None
     updates: list[Callable[[memoryview], object]] = [hash_.update for hash_ in hashes.values()]
     updates += [hash_.update for hash_ in shards.values()]
-    if plan.spans:
+    if spans:
         updates.append(spans.update)
     position = 0
     with closing(parts(data)) as reading:
@@ -146,7 +147,7 @@ def digest(path: str, data: ByteSource, plan: FilePlan, on_bytes: Callable[[int]
         size=position,
         digests=tuple(Digest(algorithm=name, value=hash_.hexdigest()) for name, hash_ in hashes.items()),
         shards={kind: hash_.values() for kind, hash_ in shards.items()},
-        spans=spans.values(),
+        spans=spans.values() if spans else (),
         stamp=data.stamp() if isinstance(data, FileSource) else None,
     )
 

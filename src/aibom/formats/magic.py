@@ -84,6 +84,18 @@ _SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"OTTO", Format.FONT),
     (0, b"ttcf\x00", Format.FONT),
 )
+
+
+def _by_first_byte(offset: int) -> dict[bytes, tuple[tuple[int, int, bytes, Format], ...]]:
+    # Every file of a repository is asked for every signature: most have none that begins with their first byte.
+    table: dict[bytes, tuple[tuple[int, int, bytes, Format], ...]] = {}
+    for rank, (at, signature, found) in enumerate(_SIGNATURES):
+        if at == offset:
+            table[signature[:1]] = (*table.get(signature[:1], ()), (rank, at, signature, found))
+    return table
+
+
+_AT_START, _AT_FOUR = _by_first_byte(0), _by_first_byte(4)
 _RIFF = {b"WAVE": Format.AUDIO, b"AVI ": Format.VIDEO, b"WEBP": Format.IMAGE}
 # A text may begin with these letters; they count only where the first bytes are not all text.
 _GUARDED = frozenset({b"GGUF", b"BZh", b"CBM1", b"ptrt", b"ftrt", b"lmgg", b"fmgg", b"tjgg", b"algg", b"nsgg",
@@ -98,7 +110,8 @@ def by_signature(head: bytes) -> Format | None:
     if head[:4] in {b"RIFF", b"RIFX", b"RF64", b"FFIR"}:
         return _RIFF.get(head[8:12])
     printable = None
-    for offset, signature, found in _SIGNATURES:
+    candidates = _AT_START.get(head[:1], ()) + _AT_FOUR.get(head[4:5], ())
+    for _, offset, signature, found in sorted(candidates):
         if not head.startswith(signature, offset):
             continue
         if signature in _GUARDED:

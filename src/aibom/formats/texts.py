@@ -37,7 +37,7 @@ def is_text(head: bytes, size: int) -> bool:
     """Say whether these bytes are text: UTF-8, UTF-16 with a mark, or 8-bit text without control characters."""
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return len(head) % 2 == 0 and _decodes(head, "utf-16", size)
-    if any(byte in _CONTROL_SET for byte in set(head)):
+    if len(head.translate(None, _CONTROL)) < len(head):
         return False
     if _decodes(head, "utf-8", size):
         return True
@@ -46,9 +46,6 @@ def is_text(head: bytes, size: int) -> bool:
     high = sum(byte >= 0x80 for byte in head)
     apart = sum(head.count(space) for space in b" \n\t")
     return high * 10 <= len(head) * 3 or (len(head) >= 256 and apart * 25 >= len(head))
-
-
-_CONTROL_SET = frozenset(_CONTROL)
 
 
 def _decodes(head: bytes, encoding: str, size: int) -> bool:

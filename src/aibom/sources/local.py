@@ -45,11 +45,13 @@ class DirectorySource:
         self._root = os.path.realpath(os.fsencode(root))
         self._path_depth = path_depth
         self._snapshot: Snapshot | None = find_snapshot(self._root)
-        self._inside = [self._root]
+        inside: tuple[bytes, ...] = (self._root,)
         self._folders: dict[bytes, bytes] = {}
         if self._snapshot is not None:
             self._root = self._snapshot.root
-            self._inside = [self._snapshot.root, *self._snapshot.blob_folders]
+            inside = (self._snapshot.root, *self._snapshot.blob_folders)
+        self._inside = inside
+        self._inside_of = tuple(root.rstrip(b"/") + b"/" for root in inside)
         self.target = escape_name(os.path.basename(os.path.abspath(os.fsencode(root))) or b"/")
         self.revision = self._snapshot.commit if self._snapshot else None
 
@@ -114,7 +116,7 @@ class DirectorySource:
         return data
 
     def _is_inside(self, absolute: bytes) -> bool:
-        return any(absolute == root or absolute.startswith(root.rstrip(b"/") + b"/") for root in self._inside)
+        return absolute.startswith(self._inside_of) or absolute in self._inside
 
     def _file(self, relative: bytes, item: os.DirEntry[bytes]) -> Entry:
         try:
