@@ -133,9 +133,9 @@ def is_whole_pickle(raw: bytes) -> bool:
 @given(st.binary(min_size=64, max_size=2000), st.sampled_from(["weights.bin", "a.npy", "x"]))
 @settings(max_examples=200)
 def test_random_bytes_are_no_pickles(content: bytes, name: str) -> None:
-    """Random bytes are not taken for a pickle."""
+    """Random bytes are not taken for a pickle, unless they are one: a few bytes of a count, so many bytes, a stop."""
     if content[:1] != b"\x80":
-        assert known(name, content) is not Format.PICKLE
+        assert known(name, content) is not Format.PICKLE or is_whole_pickle(content)
 
 
 @given(st.lists(st.sampled_from([*b"(.012abcdefghijlopqrstuIJKLMNFGSVXTBCPQR]})", *range(0x80, 0x99)]), max_size=300),
