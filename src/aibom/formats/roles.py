@@ -69,6 +69,9 @@ def role_of(path: str, found: Format) -> Role:
 def is_weight_name(path: str) -> bool:
     """Say whether a name is one that weights usually have."""
     leaf = _COMPRESSED.sub("", path.rsplit("/", 1)[-1].lower())
+    # `hf download --local-dir` leaves an empty lock and a note of three lines for each file.
+    if leaf.endswith((".lock", ".metadata")):
+        return False
     return leaf.endswith(_WEIGHT_ENDINGS) or bool(_PARTS.search(leaf))
 
 
