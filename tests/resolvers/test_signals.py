@@ -106,3 +106,15 @@ def test_a_near_miss_is_reported_of_a_target() -> None:
     """The target's own identity is compared."""
     facts = SourceFacts(kind="hub", identity="meta-1lama/Llama-3.1-8B")
     assert "name-near-miss" in {finding.rule.id for finding in resolution({"a": ""}, facts=facts).findings}
+
+
+def test_the_hub_reports_owner_and_discussions() -> None:
+    """Whether the owner is verified and what is open are the hub's claims of the day."""
+    facts = SourceFacts(
+        kind="hub", identity="a/b", claims={"owner-verified": True, "owner-kind": "organization", "discussions-open": 3}
+    )
+    assert {
+        "aibom:support:owner-kind": "organization",
+        "aibom:support:owner-verified": True,
+        "aibom:support:discussions-open": 3,
+    } == dict(support_signals(facts))

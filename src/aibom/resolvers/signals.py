@@ -40,7 +40,10 @@ _SUBJECTS: Mapping[str, re.Pattern[str]] = {
     }.items()
 }
 _ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": "", "_": "", ".": ""})
-_REPORTED = ("downloads", "downloadsAllTime", "likes", "disabled")
+_REPORTED = (
+    "downloads", "downloadsAllTime", "likes", "disabled", "owner-kind", "owner-verified", "owner-models",
+    "discussions-open", "pull-requests-open", "discussion-latest",
+)  # fmt: skip
 _MIN_OWNER = 5
 
 

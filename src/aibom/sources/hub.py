@@ -22,6 +22,7 @@ from aibom.report import Skipped, SourceFacts
 from aibom.sources.answers import NetworkError
 from aibom.sources.bytesource import ByteSource
 from aibom.sources.http_file import HttpFile
+from aibom.sources.hub_signals import owner_and_talk
 from aibom.sources.network import Network, quiet_dependencies
 from aibom.sources.protocol import Entry, Fault
 from aibom.sources.ranges import RangeSource, ReadBudget, RemoteLimits
@@ -93,6 +94,7 @@ class HubSource:
         self._sizes: dict[str, int] = {}
         self._open: dict[str, RangeSource] = {}
         self._pool: ThreadPoolExecutor | None = None
+        self._talk: Mapping[str, Scalar] | None = None
 
     def facts(self) -> SourceFacts:
         """Return what the hub says of the model; all of it is the hub's claim."""
@@ -101,6 +103,13 @@ class HubSource:
         for key in ("downloads", "downloadsAllTime", "likes", "private", "disabled", "library_name", "pipeline_tag"):
             if isinstance(value := info.get(key), str | int | bool):
                 claims[key] = value
+        if self._talk is None:
+            # Of the target itself only: what a base model is asked for is its license and lineage.
+            asked = (
+                owner_and_talk(self._network, self._endpoint, self.identity, self._headers) if self._preloads else {}
+            )
+            self._talk = asked
+        claims.update(self._talk)
         match info.get("securityRepoStatus"):
             case {"scansDone": bool(done), "filesWithIssues": [*issues]}:
                 claims["security-scans-done"] = done
