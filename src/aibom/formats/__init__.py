@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from aibom.files import Format
 from aibom.formats.binary_shapes import by_shape
 from aibom.formats.magic import by_signature, hdf5_offsets, is_hdf5
@@ -33,6 +35,7 @@ _BY_NAME = {
     ".msgpack": Format.FLAX_MSGPACK, ".llamafile": Format.LLAMAFILE, ".onnx": Format.ONNX,
 }  # fmt: skip
 _HDF5_PROBES = 24
+_LOCAL_HEADER = 30  # bytes before the first member's name; APPNOTE.TXT 4.3.7
 
 
 def recognize(name: str, head: bytes, size: int, data: ByteSource | None = None) -> Format:
@@ -52,7 +55,7 @@ def recognize(name: str, head: bytes, size: int, data: ByteSource | None = None)
     # A pickle that acts is one whatever else the same bytes are: `GIF89a...` is also an opcode and its argument.
     named_so = leaf.endswith(_PICKLE_ENDINGS)
     seen = walk(head, data)
-    if seen.acts:
+    if seen.acts and not _is_whole_zip(head, data):
         return _kind_of_pickle(head)
     found = by_signature(head)
     if found is not None:
@@ -68,6 +71,20 @@ def recognize(name: str, head: bytes, size: int, data: ByteSource | None = None)
     found = by_shape(head, size, data)
     # A list of Keras layers and a list of graph nodes look alike for a few bytes; the first has one name only.
     return found if found and leaf != "keras_metadata.pb" else _hidden(leaf, head, data)
+
+
+def _is_whole_zip(head: bytes, data: ByteSource | None) -> bool:
+    """Say whether a zip is no more than that, although its bytes can be walked as opcodes.
+
+    `P` asks the loader for a persistent object and takes the rest of the line for its id. In an ordinary torch file
+    that line ends somewhere in the first member's content, which is a stored pickle: what is walked behind it is no
+    stream of its own, and no loader knows such an id. A line that ends in the member's name was made to be walked.
+    """
+    if not head.startswith(b"PK\x03\x04") or len(head) < _LOCAL_HEADER:
+        return False
+    name, extra = struct.unpack_from("<HH", head, 26)
+    made_for_it = 0 <= head.find(b"\n", 4) < _LOCAL_HEADER + name + extra
+    return not made_for_it and (data is None or has_zip_directory(data))
 
 
 def _kind_of_pickle(head: bytes) -> Format:
