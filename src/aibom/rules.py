@@ -46,6 +46,7 @@ from aibom.resolvers import (
     signals,
     weight_checks,
 )
+from aibom.sources import hub_downloads
 
 _MODULES = (
     pickle_rules,
@@ -74,6 +75,7 @@ _MODULES = (
     containers,
     inventory,
     listed,
+    hub_downloads,
     lfs,
     protocol,
     integrity,

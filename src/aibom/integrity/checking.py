@@ -14,7 +14,7 @@ from aibom.integrity.comparison import Target, compare
 from aibom.integrity.declared import compare_declared
 from aibom.integrity.detached import check_detached, find_c2pa
 from aibom.integrity.gathering import MODEL_SIGNED, Gathered, gather
-from aibom.integrity.hub_listing import HUB_LISTING
+from aibom.integrity.hub_listing import HUB_LISTING, unfinished_downloads
 from aibom.integrity.lfs import find_content
 from aibom.integrity.requirement import require_signature, uncovered
 from aibom.integrity.rules import SIGNER_UNTRUSTED, UNSIGNED_FILE
@@ -55,7 +55,7 @@ def verify(
     parts, part_findings = check_shards(source, inspections, settings.limits)
     copies, copy_findings = compare_copies(inspections)
     verifications = (*declared, *signed, *parts, *copies, *find_c2pa(inspections), *find_content(inspections, digested))
-    found = [*findings, *signed_findings, *part_findings, *copy_findings]
+    found = [*findings, *signed_findings, *part_findings, *copy_findings, *unfinished_downloads(files, digested)]
     if settings.trust.require_signature:
         found += require_signature(files.values(), verifications)
     return verifications, tuple(found)

@@ -35,12 +35,14 @@ class Manifest:
     """Digests by name.
 
     `exhaustive` says that it claims to list every file of its folder except `ignored` ones. `by_digest` says that
-    names are only informative, so that a file with the digest counts whatever its name is. `shard_size` is in bytes.
+    names are only informative, so that a file with the digest counts whatever its name is. `rooted` says that names are
+    paths from the target's root, wherever the manifest stands. `shard_size` is in bytes.
     """
 
     resources: tuple[Resource, ...]
     exhaustive: bool = False
     by_digest: bool = False
+    rooted: bool = False
     shard_size: int | None = None
     ignored: tuple[str, ...] = ()
 

@@ -124,7 +124,7 @@ def _by_name(claim: Claim, manifest: Manifest, target: Target, outcome: _Outcome
 def base_of(path: str, manifest: Manifest, files: Mapping[str, RepoFile]) -> str:
     """Return the folder (with a slash at its end) that a manifest speaks of: the one it stands in, or the root."""
     folder = path[: path.rfind("/") + 1]
-    if not folder:
+    if not folder or manifest.rooted:
         return ""
     here = sum(folder + item.name in files for item in manifest.resources)
     root = sum(item.name in files for item in manifest.resources)

@@ -18,7 +18,7 @@ from aibom.integrity.checksums import is_checksum_file, read_card_digests, read_
 from aibom.integrity.claims import Claim, Manifest, Resource
 from aibom.integrity.comparison import base_of, subject_of
 from aibom.integrity.detached import Detached, find_detached
-from aibom.integrity.hub_listing import is_hub_listing, read_hub_listing
+from aibom.integrity.hub_listing import is_hub_listing, read_download_notes, read_hub_listing
 from aibom.integrity.rules import SIGNATURE_INVALID
 from aibom.integrity.statements import MODEL_SIGNATURE, MODEL_SIGNATURE_V0_2, Statement, read_statement
 from aibom.integrity.strict_json import strict_object
@@ -63,6 +63,8 @@ def gather(source: Source, inspections: tuple[Inspection, ...], settings: Settin
             claims.extend(_read(source, file, files, trusted, settings.limits))
         except OSError:
             continue  # the inventory has reported it
+    if (notes := read_download_notes(source, files)) is not None:
+        claims.append(notes)
     taken = frozenset(claim.file.path for claim in claims)
     detached = tuple(find_detached(source, files, taken))
     return Gathered(

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from aibom.errors import TargetError
 from aibom.files import Digest, escape_name, unescape_name
+from aibom.findings import Finding
 from aibom.report import Skipped, SourceFacts
 from aibom.sources.bytesource import ByteSource, FileSource, Stamp
 from aibom.sources.hub_cache import Snapshot, blob_digest, find_snapshot
+from aibom.sources.hub_downloads import read_listing, unfinished
 from aibom.sources.protocol import Entry, Fault
 
 _LEFT_OUT = {
@@ -47,6 +49,7 @@ class DirectorySource:
         self._snapshot: Snapshot | None = find_snapshot(self._root)
         inside: tuple[bytes, ...] = (self._root,)
         self._folders: dict[bytes, bytes] = {}
+        self._listing: dict[str, Digest] = {}
         if self._snapshot is not None:
             self._root = self._snapshot.root
             inside = (self._snapshot.root, *self._snapshot.blob_folders)
@@ -64,8 +67,19 @@ class DirectorySource:
     def close(self) -> None:
         """Release nothing: every file that was opened is closed by whoever opened it."""
 
-    def entries(self) -> Iterator[Entry | Skipped]:
-        """Walk the tree; names come in the file system's order."""
+    def entries(self) -> Iterator[Entry | Skipped | Finding]:
+        """Walk the tree; names come in the file system's order, and last what is missing of a snapshot in a cache."""
+        if self._snapshot is None:
+            yield from self._walk()
+            return
+        self._listing = read_listing(self._snapshot)
+        there = set()
+        for item in self._walk():
+            there.add(item.path)
+            yield item
+        yield from unfinished(self._snapshot, self._listing, there)
+
+    def _walk(self) -> Iterator[Entry | Skipped]:
         folders = [_Folder(self._root, b"")]
         while folders:
             folder = folders.pop()
@@ -125,7 +139,8 @@ class DirectorySource:
             return self._faulty(relative, Fault.UNREADABLE, fault.strerror or "")
         if not stat.S_ISREG(status.st_mode):
             return self._faulty(relative, Fault.SPECIAL_FILE, _kind(status.st_mode))
-        return Entry(path=escape_name(relative), size=status.st_size, stamp=Stamp.of(status))
+        path = escape_name(relative)
+        return Entry(path=path, size=status.st_size, declared_digests=self._declared(path), stamp=Stamp.of(status))
 
     def _link(self, relative: bytes, item: os.DirEntry[bytes]) -> Entry | Skipped:
         try:
@@ -147,11 +162,16 @@ class DirectorySource:
             )
         if not stat.S_ISREG(status.st_mode):
             return self._faulty(relative, Fault.SPECIAL_FILE, _kind(status.st_mode))
-        declared: tuple[Digest, ...] = ()
-        if self._snapshot is not None and (digest := blob_digest(absolute, self._snapshot)):
-            declared = (digest,)
-        stamp = Stamp.of(status)
-        return Entry(path=escape_name(relative), size=status.st_size, declared_digests=declared, stamp=stamp)
+        path = escape_name(relative)
+        declared = self._declared(path, blob_digest(absolute, self._snapshot) if self._snapshot else None)
+        return Entry(path=path, size=status.st_size, declared_digests=declared, stamp=Stamp.of(status))
+
+    def _declared(self, path: str, by_name: Digest | None = None) -> tuple[Digest, ...]:
+        """Return what the cache declares of a file: by its blob's name, and in the listing where that says another."""
+        listed = self._listing.get(path)
+        if by_name is None or (listed and (listed.algorithm, listed.value) != (by_name.algorithm, by_name.value)):
+            return tuple(digest for digest in (by_name, listed) if digest)
+        return (by_name,)
 
     @staticmethod
     def _faulty(relative: bytes, fault: Fault, detail: str) -> Entry:
