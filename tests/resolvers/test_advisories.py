@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from tests.resolvers.targets import repository, weights
 
@@ -80,7 +84,9 @@ def test_what_does_not_count_is_left_out(tmp_path: Path) -> None:
         osv(),
     ]
     with snapshot(
-        tmp_path, *documents, extra={"broken.json": b"{", "readme.txt": b"x", "big.json": b" " * (5 * 1024 * 1024)}
+        tmp_path,
+        *documents,
+        extra={"broken.json": b"{", "readme.txt": b"x", "big.json": os.urandom(5 * 1024 * 1024)},
     ) as opened:
         assert ["GHSA-1"] == [item.id for item in opened.lookup("pypi", "torch-x", "1")]
 
@@ -132,6 +138,56 @@ def test_an_archive_without_advisories_is_refused(tmp_path: Path) -> None:
         build_snapshot(tmp_path / "c.zip", tmp_path / "out")
 
 
+def zip64(members: int, directory: int) -> bytes:
+    """The end of an archive that says it has this many members in a directory of this many bytes."""
+    return struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, members & 0xFFFF, members & 0xFFFF, directory, 0, 0)
+
+
+def test_a_bomb_is_no_archive_of_advisories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What expands a thousandfold, to too much together, or has too many members is refused; the old snapshot stays."""
+    target = tmp_path / "osv.sqlite"
+    build_snapshot(archive(tmp_path / "all.zip", osv()), target)
+    before = target.read_bytes()
+    bomb = archive(tmp_path / "bomb.zip", osv(), extra={"z.json": b" " * 1024 * 1024})
+    with pytest.raises(DataError, match=r"'z\.json' expands more than 200-fold"):
+        build_snapshot(bomb, target)
+    many = tmp_path / "many.zip"
+    many.write_bytes(bytes(1000) + zip64(9, 0xFFFF_FFF0))
+    with many.open("r+b") as file:
+        file.truncate(400 * 1024 * 1024)
+        file.seek(0, 2)
+        file.write(zip64(9, 0xFFFF_FFF0))
+    with pytest.raises(DataError, match="more than 2,000,000 members"):
+        build_snapshot(many, target)
+    with many.open("r+b") as file:
+        file.truncate(3 * 1024**3)  # a hole: the disk holds none of it
+    with pytest.raises(DataError, match="more than 2,147,483,648"):
+        build_snapshot(many, target)
+    monkeypatch.setattr("aibom.resolvers.osv._MAX_EXPANDED", 100)
+    with pytest.raises(DataError, match="more than any archive of advisories has"):
+        build_snapshot(archive(tmp_path / "large.zip", osv()), target)
+    assert before == target.read_bytes()
+    assert ["all.zip", "bomb.zip", "large.zip", "many.zip", "osv.sqlite"] == sorted(
+        item.name for item in tmp_path.iterdir()
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60), st.integers(0, 400), st.binary(min_size=1, max_size=8))
+def test_a_damaged_archive_is_an_error_or_a_snapshot(
+    tmp_path_factory: pytest.TempPathFactory, front: bytes, at: int, damage: bytes
+) -> None:
+    """Bytes before, after and inside an archive lead to a snapshot or to one error, never to anything else."""
+    folder = tmp_path_factory.mktemp("osv")
+    whole = bytearray(archive(folder / "all.zip", osv(), osv("GHSA-2")).read_bytes())
+    whole[at : at + len(damage)] = damage
+    (folder / "all.zip").write_bytes(front + whole)
+    try:
+        build_snapshot(folder / "all.zip", folder / "out")
+    except DataError:
+        assert not (folder / "out").exists()
+
+
 def test_other_files_are_no_snapshots(tmp_path: Path) -> None:
     """A missing file, another file and another format are refused with a hint."""
     (tmp_path / "text").write_text("x" * 2000)
@@ -170,6 +226,19 @@ def test_pinned_versions_are_looked_up() -> None:
         "CVE-2025-32434: torch 2.5.0: s; mended in 2.6", "PYSEC-1: torch 2.5.0: s; mended in 2.6",
     ] == [item.message for item in found]  # fmt: skip
     assert str(found[0].location) == "requirements.txt:1"
+
+
+def test_one_fault_in_two_packages_is_said_of_both() -> None:
+    """A CVE that a loader's finding has named is still said of another library that has it."""
+
+    def both(_: str, name: str, version: str) -> list[Advisory]:
+        return [Advisory(id="GHSA-1", aliases=("CVE-2025-32434",), summary="s", severity=Severity.HIGH, fixed=())]
+
+    files = {"requirements.txt": "torch==2.5.0\nfork==1.0\n"}
+    found = findings(files, weights("model.bin", {"a": (1,)}), lookup=both)
+    assert [("pypi:fork@1.0", "CVE-2025-32434")] == [
+        (item.component, item.advisory) for item in found if item.rule.id == "known-vulnerability"
+    ]
 
 
 def test_a_loader_fault_is_said_once() -> None:

@@ -111,7 +111,7 @@ def resolve_advisories(
 ) -> tuple[Finding, ...]:
     """Return faults of pinned libraries (where a snapshot is given), and of loaders that the files reach."""
     findings = [*_loader_findings(repository, dependencies)]
-    said = {word for finding in findings for word in finding.evidence}
+    said = {(finding.component, word) for finding in findings for word in finding.evidence}
     if lookup is not None:
         for item in dependencies:
             if item.version:
@@ -119,12 +119,13 @@ def resolve_advisories(
     return tuple(findings)
 
 
-def _known(item: Dependency, lookup: Lookup, said: set[str]) -> Iterator[Finding]:
+def _known(item: Dependency, lookup: Lookup, said: set[tuple[str | None, str]]) -> Iterator[Finding]:
     assert item.version is not None
     place = next((evidence.location for evidence in item.evidence), None)
     for advisory in lookup(item.ecosystem, item.name, item.version):
         ids = (advisory.id, *advisory.aliases)
-        if said & set(ids):
+        # One fault may be in several packages: only what was said of this one has been said.
+        if said & {(ref_of(item), word) for word in ids}:
             continue
         name = next((word for word in ids if word.startswith("CVE-")), advisory.id)
         mended = f"; mended in {', '.join(advisory.fixed)}" if advisory.fixed else ""

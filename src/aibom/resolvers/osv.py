@@ -17,13 +17,18 @@ from typing import Any, Self
 
 from aibom.errors import DataError, FileFault
 from aibom.findings import Severity
-from aibom.limits import Limits
+from aibom.limits import MIB, Limits
 from aibom.resolvers.documents import mapping, parse_json, texts
 
 FORMAT = "1"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MAX_ENTRIES = 2_000_000
-_MAX_BYTES = 4 * 1024 * 1024
+_MAX_ARCHIVE = 2 * 1024 * MIB
+_MAX_BYTES = 4 * MIB  # of one advisory
+_MAX_EXPANDED = 4 * 1024 * MIB
+# Advisories are prose and numbers, which shrink to a tenth; what shrinks to a two-hundredth is none.
+_MAX_RATIO, _RATIO_FROM = 200, 64 * 1024
+_END_OF_DIRECTORY, _END_BYTES = b"PK\x05\x06", 22
 _ECOSYSTEMS: Mapping[str, str] = {"PyPI": "pypi"}  # OSV's name, purl type
 _SEVERITIES: Mapping[str, Severity] = {
     "CRITICAL": Severity.CRITICAL, "HIGH": Severity.HIGH, "MODERATE": Severity.MEDIUM, "MEDIUM": Severity.MEDIUM,
@@ -79,7 +84,7 @@ def build_snapshot(archive: Path, target: Path) -> int:
     whole, or left as it was.
 
     Raises:
-        DataError: the archive can't be read, or holds no advisory.
+        DataError: the archive can't be read, is larger than any such archive, or holds no advisory.
     """
     newest, count = "", 0
     beside: Path | None = None
@@ -88,6 +93,7 @@ def build_snapshot(archive: Path, target: Path) -> int:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         os.close(descriptor)
         beside = Path(name)
+        _check_size(archive)
         with zipfile.ZipFile(archive) as source, closing(sqlite3.connect(beside)) as database, database:
             database.executescript(_TABLES)
             for document in _documents(source):
@@ -195,10 +201,33 @@ def _events(events: Iterable[Mapping[str, str]], parse: Any) -> Iterator[tuple[A
                 yield parse("0.dev0" if event[key] == "0" else event[key]), number
 
 
+def _check_size(archive: Path) -> None:
+    """Refuse what is too large before `zipfile` builds an object for each of its members."""
+    size = archive.stat().st_size
+    if size > _MAX_ARCHIVE:
+        raise DataError(f"{archive.name} has {size:,} bytes, more than {_MAX_ARCHIVE:,}")
+    with archive.open("rb") as file:
+        file.seek(max(0, size - _END_BYTES - 0xFFFF))
+        tail = file.read()
+    at = tail.rfind(_END_OF_DIRECTORY)
+    # A member takes at least 46 bytes in the directory, whose size a zip64 archive writes elsewhere: then its own
+    # size bounds the number of members.
+    declared = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
+    directory = size if declared == 0xFFFFFFFF else min(declared, size)
+    if directory > _MAX_ENTRIES * 46 * 4:
+        raise DataError(f"{archive.name} has more than {_MAX_ENTRIES:,} members")
+
+
 def _documents(source: zipfile.ZipFile) -> Iterator[Mapping[str, Any]]:
-    for number, info in enumerate(source.infolist()):
-        if number >= _MAX_ENTRIES:
-            return
+    members = source.infolist()
+    expanded = sum(info.file_size for info in members)
+    if len(members) > _MAX_ENTRIES or expanded > _MAX_EXPANDED:
+        raise DataError(
+            f"{len(members):,} members of {expanded:,} bytes together are more than any archive of advisories has"
+        )
+    for info in members:
+        if info.file_size > max(_RATIO_FROM, _MAX_RATIO * info.compress_size):
+            raise DataError(f"{info.filename[:80]!r} expands more than {_MAX_RATIO}-fold: this is no advisory")
         if info.file_size > _MAX_BYTES or not info.filename.endswith(".json"):
             continue
         try:
