@@ -399,7 +399,11 @@ def test_what_a_vendors_bom_leaves_out_is_shown(folder: Path, capsys: pytest.Cap
     assert 0 == main(["verify", str(folder / "vendor.json"), str(folder / "model")])
     out = capsys.readouterr().out
     assert "signature  none" in out
-    assert "uncovered  3 files, of which the BOM says nothing" in out
+    assert "uncovered  3 files, weights, code or configuration of which the BOM says nothing: bom.json, " in out
+    assert "vendor.json holds for what it covers, which is not all: 3 files unproven\n" in out
+    (folder / "model" / "README.md").write_text("hi")
+    main(["verify", str(folder / "vendor.json"), str(folder / "model")])
+    assert "uncovered  1 file, of which the BOM says nothing: README.md\n" in capsys.readouterr().out
 
 
 def test_an_unchecked_or_bad_signature_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -426,7 +430,7 @@ def test_an_unchecked_or_bad_signature_is_shown(folder: Path, capsys: pytest.Cap
         (["verify", "model/bom.json", "model", "--ca", "key.pub"], 2, "holds no certificate"),
         (["verify", "model/bom.json", "model", "--trusted-root", "key.pub"], 2, "not JSON"),
         (["verify", "model/bom.json", "model", "--trusted-root", "model/bom.json"], 2, "no Sigstore trusted root"),
-        (["verify", "model/config.json", "model"], 3, "no CycloneDX BOM"),
+        (["verify", "model/config.json", "model"], 3, "neither a report of aibom nor a CycloneDX or SPDX document"),
     ],
 )
 def test_wrong_files_are_told_apart(

@@ -1,4 +1,4 @@
-"""The files that a CycloneDX BOM in JSON lists with their digests, ours or a vendor's."""
+"""The files that a BOM lists with their digests, ours or a vendor's, in whatever form it is written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aibom.errors import MalformedFile
+from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import Role
 from aibom.integrity.claims import HEX_LENGTHS, hexadecimal
 from aibom.integrity.strict_json import strict_object
@@ -18,6 +18,7 @@ _ALGORITHMS = {
     "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512", "BLAKE2b-512": "blake2b", "BLAKE3": "blake3",
 }  # fmt: skip
 _ROOT_DIGEST = "aibom:root-digest"
+_LOOSE = frozenset({"machine-learning-model", "data"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +39,15 @@ class ListedFile:
 class BomListing:
     """What a BOM says about files. `exhaustive` says that it means to list every file of the target.
 
-    `model_digests` are digests of the model itself, which a vendor may give instead of a list of files.
+    `model_digests` are digests of models and data themselves, and of what they are distributed as, which a vendor may
+    give instead of a list of files. `form` says how the BOM is written.
     """
 
     value: Mapping[str, Any]
     model: str
     files: tuple[ListedFile, ...]
     exhaustive: bool
+    form: str = "CycloneDX JSON"
     stated_root: str | None = None
     model_digests: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
@@ -58,7 +61,7 @@ class BomListing:
 
 
 def read_listing(raw: bytes, limits: Limits) -> BomListing:
-    """Read a BOM.
+    """Read a CycloneDX BOM in JSON, to the letter: this is what can be signed.
 
     Raises:
         MalformedFile: it is no CycloneDX BOM in JSON, or a digest in it is none.
@@ -67,19 +70,52 @@ def read_listing(raw: bytes, limits: Limits) -> BomListing:
     value = strict_object(raw, limits)
     if value.get("bomFormat") != "CycloneDX":
         raise MalformedFile("it is no CycloneDX BOM in JSON")
+    return _listing(value, f"CycloneDX {value.get('specVersion', '')} JSON")
+
+
+def open_listing(raw: bytes, limits: Limits) -> BomListing:
+    """Read a BOM of any tool in any form: CycloneDX in JSON as `read_listing` does, CycloneDX in XML, SPDX in JSON.
+
+    Raises:
+        MalformedFile, LimitExceeded: as `read_listing`.
+        DataError: it is of no form that is read.
+    """
+    if len(raw) > limits.json_bytes:
+        raise LimitExceeded(f"a BOM of {len(raw)} bytes, limit {limits.json_bytes}")
+    if raw.lstrip()[:1] == b"{" and (value := strict_object(raw, limits)).get("bomFormat") == "CycloneDX":
+        return _listing(value, f"CycloneDX {value.get('specVersion', '')} JSON")
+    from aibom.documents import open_document  # noqa: PLC0415 -- start-up time
+
+    document = open_document(raw)
+    return _listing(document.bom, document.form)
+
+
+def _listing(value: Mapping[str, Any], form: str) -> BomListing:
     metadata = _mapping(value.get("metadata"))
     subject = _mapping(metadata.get("component"))
-    files = tuple(_file(component) for component in _walk(value) if component.get("type") == "file")
-    models = [component for component in _walk(value) if component.get("type") == "machine-learning-model"]
+    # The root of some tools' documents is the folder that they scanned, as a file without a digest.
+    files = tuple(
+        _file(component)
+        for component in _walk(value)
+        if component.get("type") == "file" and (component is not subject or _digests(component))
+    )
+    loose = [digest for component in _walk(value) if component.get("type") in _LOOSE for digest in _all(component)]
     properties = _properties(subject) | _properties(metadata) | _properties(value)
     return BomListing(
         value=value,
         model=str(subject.get("name") or "model"),
         files=files,
         exhaustive=_ROOT_DIGEST in properties,
+        form=form,
         stated_root=properties.get(_ROOT_DIGEST),
-        model_digests=tuple(item for model in models for item in sorted(_digests(model).items())),
+        model_digests=tuple(dict.fromkeys(loose)),
     )
+
+
+def _all(component: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the digests of a component that is no file, and of the places where it is distributed."""
+    places = [item for item in _list(component.get("externalReferences")) if isinstance(item, dict)]
+    return [digest for item in (component, *places) for digest in sorted(_digests(item).items())]
 
 
 def _walk(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

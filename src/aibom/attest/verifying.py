@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aibom.attest.listing import BomListing, ListedFile, read_listing
+from aibom.attest.listing import BomListing, ListedFile, open_listing
 from aibom.attest.signing import PREDICATE_TYPE
 from aibom.components import SignatureStatus
 from aibom.digests import FileDigests, FilePlan, digest_files
@@ -16,6 +16,7 @@ from aibom.errors import DataError, FileFault
 from aibom.files import RepoFile
 from aibom.integrity.authenticity import Trusted, authenticate
 from aibom.integrity.bundles import BlobSignature, read_bundle
+from aibom.integrity.comparison import acts
 from aibom.integrity.statements import read_statement
 from aibom.integrity.strict_json import strict_object
 from aibom.inventory import take_inventory
@@ -49,7 +50,8 @@ class Difference:
 class BomVerification:
     """The outcome. `signature` is None where there is none; `matching` are paths whose digests are those of the BOM.
 
-    `uncovered` are files that a BOM which does not claim to be a full list says nothing about.
+    `uncovered` are files that a BOM which does not claim to be a full list says nothing about; `acting` are those among
+    them that decide what the model does: weights, code, configuration. `form` says how the BOM is written.
     """
 
     signature: SignatureStatus | None
@@ -57,6 +59,8 @@ class BomVerification:
     matching: tuple[str, ...]
     differences: tuple[Difference, ...]
     uncovered: tuple[str, ...] = ()
+    acting: tuple[str, ...] = ()
+    form: str = ""
 
     @property
     def holds(self) -> bool:
@@ -77,7 +81,7 @@ def verify_bom(
     """Hold a target to a BOM.
 
     Args:
-        bom: a CycloneDX BOM in JSON.
+        bom: a CycloneDX BOM in JSON or XML, or an SPDX document in JSON.
         attestation: the bundle that signs it, if there is one.
         source: the target.
         settings: limits and threads.
@@ -89,7 +93,7 @@ def verify_bom(
         DataError: the BOM can't be read.
     """
     try:
-        listing = read_listing(bom, settings.limits)
+        listing = open_listing(bom, settings.limits)
     except FileFault as fault:
         raise DataError(f"the BOM can't be read: {fault}") from fault
     differences: list[Difference] = []
@@ -127,6 +131,8 @@ def verify_bom(
         matching=tuple(sorted(matching)),
         differences=tuple(differences),
         uncovered=() if listing.exhaustive else tuple(extra),
+        acting=() if listing.exhaustive else tuple(path for path in extra if acts(files[path])),
+        form=listing.form,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -26,6 +26,7 @@ from aibom.sources.targets import open_source
 
 EXIT_DIFFERENT = 1
 _SHOWN = 50
+_NAMED = 5
 
 
 @click.command("verify", short_help="Is this still what the BOM says? Digests, missing and extra files, signature.")
@@ -37,7 +38,7 @@ _SHOWN = 50
 @click.option("--offline", is_flag=True, help="Any attempt to reach the network is an error.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the result.")
 def command(bom: Path, target: str, signature: Path | None, **options: Any) -> int:
-    """Hold TARGET to BOM, a CycloneDX BOM in JSON, ours or a vendor's.
+    """Hold TARGET to BOM, ours or a vendor's: CycloneDX in JSON or XML, or SPDX in JSON.
 
     The BOM's signature comes first, then the statement in it, then the digest of every file.
 
@@ -112,6 +113,7 @@ def _inside(target: str, *files: Path) -> frozenset[str]:
 
 def _lines(name: str, outcome: BomVerification) -> list[str]:
     lines = [
+        f"bom        {one_line(outcome.form)}",
         f"signature  {_signature(outcome)}",
         f"files      {len(outcome.matching)} have the digest that {name} lists",
     ]
@@ -121,13 +123,27 @@ def _lines(name: str, outcome: BomVerification) -> list[str]:
     ]
     if len(outcome.differences) > _SHOWN:
         lines.append(f"           and {len(outcome.differences) - _SHOWN} more differences")
-    if outcome.uncovered:
-        shown = ", ".join(one_line(path) for path in outcome.uncovered[:5])
-        more = f" and {len(outcome.uncovered) - 5} more" if len(outcome.uncovered) > 5 else ""
-        lines.append(f"uncovered  {len(outcome.uncovered)} files, of which the BOM says nothing: {shown}{more}")
+    if outcome.acting:
+        what = "weights, code or configuration of which the BOM says nothing"
+        lines.append(f"uncovered  {_count(outcome.acting)}, {what}: {_some(outcome.acting)}")
+    if rest := [path for path in outcome.uncovered if path not in set(outcome.acting)]:
+        lines.append(f"uncovered  {_count(rest)}, of which the BOM says nothing: {_some(rest)}")
     count = len(outcome.differences)
-    lines.append(f"{name} {'holds' if outcome.holds else f'does not hold: {count} difference' + 's' * (count != 1)}")
+    if outcome.holds:
+        lines.append(f"{name} holds" + (f" for what it covers, which is not all: {_count(outcome.acting)} unproven"
+                                        if outcome.acting else ""))  # fmt: skip
+    else:
+        lines.append(f"{name} does not hold: {count} difference" + "s" * (count != 1))
     return lines
+
+
+def _count(paths: Sequence[str]) -> str:
+    return f"{len(paths)} file" + "s" * (len(paths) != 1)
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(map(one_line, paths[:_NAMED])) + more
 
 
 def _signature(outcome: BomVerification) -> str:
