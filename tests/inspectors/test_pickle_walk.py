@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from aibom.inspectors import pickle_text
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, How, Node, PersistentId, RawArray, SetOf, Unknown
+from aibom.inspectors.pickle_sink import Raw, RawHook
 from aibom.inspectors.pickle_store import KEPT_ELEMENTS
-from aibom.inspectors.pickle_walk import Machine, Raw, RawHook
+from aibom.inspectors.pickle_walk import Machine
 from aibom.inspectors.pickle_window import FIRST, Window
 from aibom.limits import Limits
 from aibom.sources.bytesource import MemorySource

@@ -14,8 +14,9 @@ from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_judge import Judge
 from aibom.inspectors.pickle_nodes import Blob, Call, Global, Node
 from aibom.inspectors.pickle_second_opinion import MOST_BYTES, with_second_opinion
+from aibom.inspectors.pickle_sink import Raw, RawHook
 from aibom.inspectors.pickle_triage import triage
-from aibom.inspectors.pickle_walk import Machine, Raw, RawHook
+from aibom.inspectors.pickle_walk import Machine
 from aibom.inspectors.pickle_window import Window
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE
 from aibom.limits import Limits
@@ -164,6 +165,7 @@ def _examine(
     else:
         if streams is None and len(ends) >= most and _begins_pickle(window, offset):
             fault = Fault(message=f"more than {most} pickles in one file", offset=offset, limit=True)
+    machine.forget()
     imports = _merged_imports([judge.imports(file), *(part.imports for part in inner.values())])
     findings = _merged_findings([judge.findings(file), *(part.findings for part in inner.values())])
     if fault:

@@ -9,16 +9,17 @@ as the file likes: whoever goes through a graph needs a bound on depth and a set
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from msgspec import Struct, field
+
 # Nodes have identity, like the objects they stand for, and grow while the walk goes on (state, items): so they are
-# neither frozen nor comparable by value. Fields are positional because the walk makes millions of them.
+# neither frozen nor comparable by value. Fields are positional, and the
+# records are msgspec's, because the walk makes millions of them.
 
 
-@dataclass(slots=True, eq=False)
-class Global:
+class Global(Struct, eq=False):
     """An import: `module` and dotted `name`, Python 2 names already mapped where the unpickler would.
 
     `settled` says that calls of it need no further judging: they change nothing that the judge would say.
@@ -35,8 +36,7 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-@dataclass(slots=True, eq=False)
-class Blob:
+class Blob(Struct, eq=False):
     """Bytes (`text` False) or UTF-8 text (`text` True) that stand in the file at `offset`, `length` bytes of them.
 
     All bytes objects are blobs; text is one only if it is longer than `MAX_TEXT`. A `bytearray` is a blob too. A
@@ -48,8 +48,7 @@ class Blob:
     text: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Dict:
+class Dict(Struct, eq=False):
     """A dict. `items` alternates keys and values in the order of the stream; a key may come twice (the last wins)."""
 
     items: list[Node] = field(default_factory=list)
@@ -67,8 +66,7 @@ class Dict:
         return list(zip(self.items[::2], self.items[1::2], strict=False))
 
 
-@dataclass(slots=True, eq=False)
-class SetOf:
+class SetOf(Struct, eq=False):
     """A set or frozenset."""
 
     items: list[Node]
@@ -83,8 +81,7 @@ class How(StrEnum):
     METHOD = "method"  # APPEND(S), SETITEM(S), ADDITEMS on something that is no plain container
 
 
-@dataclass(slots=True, eq=False)
-class Call:
+class Call(Struct, eq=False):
     """An object made by calling `callee` with `args` (a tuple node unless the stream is odd) and `kwargs`.
 
     `state` holds what BUILD set, one node a BUILD. `items` are what APPEND(S) and ADDITEMS added, `pairs` alternates
@@ -100,22 +97,22 @@ class Call:
     state: list[Node] | tuple[()] = ()
     items: list[Node] | tuple[()] = ()
     pairs: list[Node] | tuple[()] = ()
+    # What the walk has already made of a tensor's arguments; only `torch_tensors` looks at it.
+    read: object = None
 
     def calls(self, *paths: str) -> bool:
         """Say whether the callee is one of these globals, written `module.name`."""
         return isinstance(self.callee, Global) and self.callee.path in paths
 
 
-@dataclass(slots=True, eq=False)
-class PersistentId:
+class PersistentId(Struct, eq=False):
     """An object that the loader's own `persistent_load` supplies; torch storages are `("storage", type, key, ...)`."""
 
     args: Node
     offset: int
 
 
-@dataclass(slots=True, eq=False)
-class RawArray:
+class RawArray(Struct, eq=False):
     """An object that stood as raw bytes in mid-stream, in place of its `wrapper`; `offset` and `length` are bytes.
 
     For a nested pickle, `nested` is True, `value` its root and `length` the stream's.
@@ -128,8 +125,7 @@ class RawArray:
     value: Node = None
 
 
-@dataclass(slots=True, eq=False)
-class Unknown:
+class Unknown(Struct, eq=False):
     """A value that can't be told: an out-of-band buffer, an unregistered extension, plain constants left out.
 
     `count` is how many consecutive elements of a list it stands for; in a dict, such a key and such a value stand for

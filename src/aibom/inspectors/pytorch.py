@@ -14,6 +14,7 @@ from aibom.containers.zip_ends import archives_in_a_row
 from aibom.errors import FileFault
 from aibom.files import Coverage, Format, RepoFile
 from aibom.findings import Rule, Severity, Subject
+from aibom.inspectors.growing import uncollected
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
 from aibom.inspectors.pickle_nodes import PersistentId
@@ -73,6 +74,7 @@ class TorchArchive:
     little_endian: bool
 
 
+@uncollected()
 def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observations) -> TorchArchive:
     """Examine every pickle that torch may load from the archive, under whatever prefix and in whatever case.
 
@@ -99,9 +101,12 @@ def read_archive(file: RepoFile, data: ByteSource, limits: Limits, seen: Observa
         prefix = f"{folder}{stem}/"
         storages = {key[len(prefix) :]: item for key, item in by_name.items() if key.startswith(prefix)}
         naming = Naming(is_tensor_call, read_tensor, limits.tensors)
-        named = tuple(item for root in examination.roots[:1] for item in naming.tensors(root))
+        named = tuple(naming.tensors(examination.roots[0])) if examination.roots else ()
         if stem != "data":
-            named = tuple(replace(item, name=f"{stem}.{item.name}") for item in named)
+            named = tuple(
+                Named(name=f"{stem}.{item.name}", tensor=item.tensor, node=item.node, through=item.through)
+                for item in named
+            )
         complete = naming.complete and examination.fault is None
         pickles.append(
             TorchPickle(
@@ -160,6 +165,7 @@ def _text(data: ByteSource, entry: ZipEntry, limits: Limits) -> str:
         return ""
 
 
+@uncollected()
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Say what the archive's pickles do and which tensors they describe.
 

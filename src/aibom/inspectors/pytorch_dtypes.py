@@ -73,7 +73,7 @@ _STORAGE_MODULES = frozenset({"torch", "torch.cuda", "torch.storage", "torch.spa
 
 def storage_dtype(node: Node) -> Dtype | None:
     """Return the element type of a storage class, None where it is not known."""
-    if isinstance(node, Global) and node.module in _STORAGE_MODULES:
+    if type(node) is Global and node.module in _STORAGE_MODULES:
         return _STORAGES.get(node.name)
     return None
 

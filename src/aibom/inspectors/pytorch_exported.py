@@ -23,7 +23,7 @@ from aibom.inspectors.protocol import MALFORMED_FILE
 from aibom.inspectors.pytorch_dtypes import Dtype, dtype_named
 from aibom.inspectors.pytorch_names import Named
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_views import Storage, TorchTensor, View
+from aibom.inspectors.torch_views import Storage, TorchTensor, View, extent
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
@@ -110,7 +110,7 @@ def _tensor(meta: dict[str, Any], stored: ZipEntry) -> TorchTensor | None:
     if dtype is None or shape is None or stride is None or offset is None or len(shape) != len(stride):
         return None
     storage = Storage(key=stored.name, whole=stored.size, dtype=dtype, start=0, length=stored.size)
-    view = View(storage=storage, dtype=dtype, offset=offset[0], shape=shape, stride=stride)
+    view = View(storage=storage, dtype=dtype, offset=offset[0], extent=extent(shape, stride))
     return TorchTensor(dtype=dtype.name, shape=shape, views=(view,))
 
 

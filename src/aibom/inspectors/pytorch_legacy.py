@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from aibom.components import Inspection
 from aibom.files import Coverage, RepoFile
+from aibom.inspectors.growing import uncollected
 from aibom.inspectors.numpy_arrays import TRAILING_BYTES
 from aibom.inspectors.observations import Observations
 from aibom.inspectors.pickle_examine import Examination, examine, present
@@ -54,7 +55,8 @@ def read_legacy(file: RepoFile, data: ByteSource, limits: Limits, seen: Observat
         return LegacyFile(examination=examination, named=(), offsets={}, complete=False, end=end)
     naming = Naming(is_tensor_call, read_tensor, limits.tensors)
     named = tuple(naming.tensors(examination.roots[_OBJECT]))
-    storages: dict[str, Storage] = {}
+    views = [view for item in named if item.tensor is not None for view in item.tensor.views]
+    storages = {view.storage.key: view.storage for view in reversed(views)}
     for node in naming.persistent:
         storage = storage_of(node)
         if storage is not None:
@@ -95,6 +97,7 @@ def _locate(
     return offsets, at, True
 
 
+@uncollected()
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Say what the pickles do and which tensors they describe."""
     seen = Observations(file, limits)

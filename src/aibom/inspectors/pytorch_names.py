@@ -5,9 +5,12 @@ Modules name their tensors as `state_dict()` does. Whoever shares an object unde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from itertools import chain
+from typing import Generic, TypeVar, cast
+
+from msgspec import Struct
 
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, Node, PersistentId, RawArray, SetOf, Unknown
 
@@ -20,8 +23,7 @@ _BARE = "tensor"
 """The name of a tensor that is the whole file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named(Generic[T]):
+class Named(Struct, Generic[T], frozen=True, kw_only=True):
     """A tensor with its name. `tensor` is None where it can't be read exactly.
 
     `through` is the class of the outermost object on the way that is neither a plain container nor a module of torch:
@@ -39,7 +41,7 @@ class Naming(Generic[T]):
     """Goes through a value graph for what `is_tensor` recognizes and `read` understands.
 
     After `tensors`, `complete` says whether every tensor was named and read, `persistent` are the persistent ids in
-    the graph.
+    the graph, but for those that are the storage of a tensor that was read.
     """
 
     is_tensor: Callable[[Node], bool]
@@ -47,60 +49,58 @@ class Naming(Generic[T]):
     most: int
     complete: bool = True
     persistent: list[PersistentId] = field(default_factory=list)
-    _holders: frozenset[int] = frozenset()
+    _holders: set[int] = field(default_factory=set)
     _read: dict[int, T | None] = field(default_factory=dict)
 
     def tensors(self, root: Node) -> Iterator[Named[T]]:
         """Yield at most `most` tensors in the order of the file."""
-        self._holders = self._holding_tensors(root)
-        stack: list[tuple[str, int, Node, str]] = [("", 0, root, "")]
+        self._survey(root)
+        read, holders = self._read, self._holders
+        levels: list[tuple[str, str, Iterator[tuple[str, Node]], int]] = []
+        # An object that contains itself has no end of names; one is enough.
+        on_path: set[int] = set()
         yielded = 0
-        on_path: list[int] = []
-        while stack:
-            name, depth, node, through = stack.pop()
-            del on_path[depth:]
-            if id(node) not in self._holders:
-                continue
-            if self.is_tensor(node):
-                yielded += 1
-                if yielded > self.most:
-                    self.complete = False
+        name, through = "", ""
+        prefix, items = "", iter((("", root),))
+        marker = 0
+        while True:
+            for key, item in items:
+                at = id(item)
+                if at in read:
+                    yielded += 1
+                    if yielded > self.most:
+                        self.complete = False
+                        return
+                    tensor = read[at]
+                    if tensor is None:
+                        self.complete = False
+                    yield Named(name=prefix + key or _BARE, tensor=tensor, node=item, through=through)
+                elif at in holders and at not in on_path:
+                    name = prefix + key
+                    if len(levels) >= _DEPTH or len(name) > _NAME_LENGTH:
+                        self.complete = False
+                        continue
+                    levels.append((prefix, through, items, marker))
+                    on_path.add(at)
+                    prefix, through, items = name and f"{name}.", through or foreign_class(item), iter(_items(item))
+                    marker = at
+                    break
+            else:
+                if not levels:
                     return
-                yield Named(name=name or _BARE, tensor=self._tensor(node), node=node, through=through)
-                continue
-            # An object that contains itself has no end of names; one is enough.
-            if id(node) in on_path:
-                continue
-            if depth >= _DEPTH or len(name) > _NAME_LENGTH:
-                self.complete = False
-                continue
-            on_path.append(id(node))
-            through = through or foreign_class(node)
-            inner = [
-                (f"{name}.{key}" if name else key, depth + 1, item, through)
-                for key, item in _items(node)
-                if id(item) in self._holders
-            ]
-            stack.extend(reversed(inner))
+                on_path.discard(marker)
+                prefix, through, items, marker = levels.pop()
 
-    def _tensor(self, node: Node) -> T | None:
-        key = id(node)
-        if key not in self._read:
-            self._read[key] = self.read(node)
-        tensor = self._read[key]
-        if tensor is None:
-            self.complete = False
-        return tensor
-
-    def _holding_tensors(self, root: Node) -> frozenset[int]:
-        """Return the ids of the tensors and of all nodes from which one can be reached. Linear in the graph.
+    def _survey(self, root: Node) -> None:
+        """Read the tensors, and note all nodes from which one can be reached. Linear in the graph.
 
         Without it, a few lists that hold one another twice each would be gone through a million times.
         """
         parents: dict[int, list[int]] = {}
         seen: set[int] = set()
-        holders: set[int] = set()
+        found: list[int] = []
         stack: list[Node] = [root]
+        is_tensor, known = self.is_tensor, self._read
         while stack:
             node = stack.pop()
             key = id(node)
@@ -109,21 +109,45 @@ class Naming(Generic[T]):
             seen.add(key)
             if type(node) is PersistentId:
                 self.persistent.append(node)
-            if self.is_tensor(node):
+            if is_tensor(node):
                 # What is inside a tensor (a parameter's data) has no name of its own: only its storages count.
-                holders.add(key)
-                stack += _parts_of_tensor(node)
+                if key not in known:
+                    stack += self._inside(node)
                 continue
+            holds = False
             for child in _children(node):
-                parents.setdefault(id(child), []).append(key)
-                stack.append(child)
-        found = [*holders]
+                if is_tensor(child):
+                    holds = True
+                    if id(child) not in known:
+                        stack += self._inside(child)
+                else:
+                    parents.setdefault(id(child), []).append(key)
+                    stack.append(child)
+            if holds:
+                found.append(key)
+        self._holders.update(found)
         while found:
             for parent in parents.get(found.pop(), ()):
-                if parent not in holders:
-                    holders.add(parent)
+                if parent not in self._holders:
+                    self._holders.add(parent)
                     found.append(parent)
-        return frozenset(holders)
+
+    def _inside(self, node: Node) -> Iterable[Node]:
+        """Read a tensor; return what may lead from it to further storages: sizes and strides do not."""
+        self._read[id(node)] = tensor = self.read(node)
+        if type(node) is not Call:
+            return _children(node)
+        if tensor is not None and node.read is tensor:
+            return ()
+        args = node.args if type(node.args) is tuple else ()
+        if tensor is not None and args and type(args[0]) is PersistentId:
+            # Only the hooks are left, an empty dict in nearly every tensor.
+            return [item for item in args[5:] if type(item) is not Call or _is_full(item)]
+        parts = [item for item in args if type(item) is PersistentId or (type(item) is Call and _is_full(item))]
+        for item in args:
+            if type(item) is tuple:
+                parts += [inner for inner in item if type(inner) is PersistentId or type(inner) is Call]
+        return [*parts, *node.state]
 
 
 def foreign_class(node: Node) -> str:
@@ -145,21 +169,9 @@ _CONTAINERS = frozenset({"collections.OrderedDict", "collections.defaultdict", "
 _LEAVES = frozenset({str, int, float, bool, bytes, type(None), Global, Blob})
 
 
-def _parts_of_tensor(node: Node) -> list[Node]:
-    """Return what may lead from a tensor to storages; sizes and strides do not."""
-    if type(node) is not Call:
-        return _children(node)
-    args = node.args if isinstance(node.args, tuple) else ()
-    parts = [item for item in args if type(item) is PersistentId or _is_full(item)]
-    for item in args:
-        if type(item) is tuple:
-            parts += [inner for inner in item if type(inner) is PersistentId or type(inner) is Call]
-    return [*parts, *node.state]
-
-
-def _is_full(node: Node) -> bool:
-    """Say whether a node is a call that was given anything; the hooks of nearly every tensor are an empty dict."""
-    return type(node) is Call and bool(node.args or node.kwargs or node.state or node.items or node.pairs)
+def _is_full(call: Call) -> bool:
+    """Say whether a call was given anything; the hooks of nearly every tensor are an empty dict."""
+    return bool(call.args or call.pairs or call.state or call.items or call.kwargs)
 
 
 def _children(node: Node) -> list[Node]:
@@ -182,25 +194,22 @@ def _children(node: Node) -> list[Node]:
             return []
 
 
-def _items(node: Node) -> Iterator[tuple[str, Node]]:
-    """Yield the named parts of a node in the order in which `state_dict()`, a dict or a list gives them."""
+def _items(node: Node) -> Iterable[tuple[str, Node]]:
+    """Return the named parts of a node in the order in which `state_dict()`, a dict or a list gives them."""
     match node:
         case list() | tuple():
-            yield from _positions(node)
+            return _positions(node)
         case SetOf(items=items):
-            yield from _positions(items)
+            return _positions(items)
         case Dict(items=items):
-            yield from _pairs(items)
+            return _pairs(items)
         case RawArray(value=value):
-            yield "value", value
+            return (("value", value),)
         case Call():
             module = _module_state(node)
-            if module is not None:
-                yield from _module_items(module)
-            else:
-                yield from _object_items(node)
+            return _object_items(node) if module is None else _module_items(module)
         case _:
-            pass
+            return ()
 
 
 def _positions(items: list[Node] | tuple[Node, ...]) -> Iterator[tuple[str, Node]]:
@@ -210,16 +219,21 @@ def _positions(items: list[Node] | tuple[Node, ...]) -> Iterator[tuple[str, Node
         position += item.count if isinstance(item, Unknown) else 1
 
 
-def _pairs(items: list[Node]) -> Iterator[tuple[str, Node]]:
+def _pairs(items: list[Node]) -> Iterable[tuple[str, Node]]:
     # Of a key that comes twice, the loaded dict has the last value at the first one's place.
-    last: dict[tuple[type, Node], Node] = {}
-    for key, value in zip(items[::2], items[1::2], strict=False):
-        if isinstance(key, str | int | float | bytes):
-            last[(bool if isinstance(key, bool) else type(key), key)] = value
-        elif isinstance(key, tuple):
-            last[(tuple, id(key))] = value
-    for (kind, key), value in last.items():
-        yield "tuple" if kind is tuple else str(key), value
+    keys = items[::2]
+    if {str}.issuperset(map(type, keys)):
+        return dict(zip(cast(list[str], keys), items[1::2], strict=False)).items()
+    last: dict[tuple[type, Node], tuple[str, Node]] = {}
+    for key, value in zip(keys, items[1::2], strict=False):
+        match key:
+            case bool() | int() | float() | str() | bytes():
+                last[type(key), key] = str(key), value
+            case tuple():
+                last[tuple, id(key)] = "tuple", value
+            case _:
+                pass
+    return last.values()
 
 
 def _module_state(node: Call) -> Dict | None:
@@ -245,31 +259,38 @@ def _module_items(state: Dict) -> Iterator[tuple[str, Node]]:
                 yield key, value
 
 
-def _mapping_items(node: Node) -> Iterator[tuple[str, Node]]:
+def _mapping_items(node: Node) -> Iterable[tuple[str, Node]]:
     match node:
         case Dict(items=items):
-            yield from _pairs(items)
+            return _pairs(items)
         case Call():
-            yield from _object_items(node)
+            return _object_items(node)
         case _:
-            pass
+            return ()
 
 
-def _object_items(node: Call) -> Iterator[tuple[str, Node]]:
-    """Yield what an object of any class holds: as a mapping, as a list, in its state, in the arguments that made it."""
-    if node.pairs:
-        yield from _pairs(list(node.pairs))
-    if node.items:
-        yield from _positions(list(node.items))
+def _object_items(node: Call) -> Iterable[tuple[str, Node]]:
+    """Return what an object of any class holds: as a mapping or list, in its state, in the arguments that made it."""
     if node.calls("collections.OrderedDict"):
         # Protocols before 2 give the pairs as the argument. The state holds attributes such as `_metadata`.
+        parts = [_pairs(node.pairs)] if node.pairs else []
+        if node.items:
+            parts.append(_positions(node.items))
         match node.args:
             case (list() | tuple() as pairs,):
-                yield from _pairs([part for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2
-                                   for part in pair])  # fmt: skip
+                parts.append(_pairs([part for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2
+                                     for part in pair]))  # fmt: skip
             case _:
                 pass
-        return
+        return parts[0] if len(parts) == 1 else chain.from_iterable(parts)
+    return _foreign_items(node)
+
+
+def _foreign_items(node: Call) -> Iterator[tuple[str, Node]]:
+    if node.pairs:
+        yield from _pairs(node.pairs)
+    if node.items:
+        yield from _positions(node.items)
     for state in node.state:
         match state:
             case Dict(items=items):

@@ -58,6 +58,7 @@ def summarize(
     `complete` is asked once all of `named` were taken.
     """
     tensors: list[Tensor] = []
+    alone: dict[tuple[str, str], View] = {}
     looks: dict[tuple[str, str], list[View]] = {}
     storages: dict[str, Storage] = {}
     faults: list[str] = []
@@ -70,20 +71,30 @@ def summarize(
         for view in tensor.views:
             storage = view.storage
             known = storages.setdefault(storage.key, storage)
-            if known.whole != storage.whole:
+            if known is not storage and known.whole != storage.whole:
                 faults.append(f"storage {known.key} is said to have {known.whole} and {storage.whole} bytes")
                 broken = True
             if not view.fits:
                 broken = True
                 faults.append(f"{item.name} reaches beyond its storage of {storage.length} bytes")
                 continue
-            looks.setdefault((storage.key, view.dtype.name), []).append(view)
-            if tensor.dense and view.contiguous and not (view.conjugate or view.negative):
-                offset, length = _bytes_of(view, place)
+            dtype = view.dtype
+            key = storage.key, dtype.name
+            # Nearly every storage is looked at once.
+            first = alone.setdefault(key, view)
+            if first is not view:
+                looks.setdefault(key, [first]).append(view)
+            extent = view.extent
+            if extent.contiguous and dtype.per_byte == 1 and tensor.dense and not (view.conjugate or view.negative):
+                start = place(storage)
+                if start is not None:
+                    offset = start + storage.start + view.offset * dtype.size
+                    length = extent.elements * dtype.size
         tensors.append(Tensor(name=item.name, dtype=tensor.dtype, shape=tensor.shape, offset=offset, length=length))
     by_dtype: dict[str, int] = {}
-    for (_, dtype), views in looks.items():
-        by_dtype[dtype] = by_dtype.get(dtype, 0) + _elements(views)
+    for key, view in alone.items():
+        count = _elements(looks[key]) if key in looks else view.distinct
+        by_dtype[key[1]] = by_dtype.get(key[1], 0) + count
     summary = TensorSummary(
         stored_elements=sum(by_dtype.values()),
         elements_by_dtype=by_dtype,
@@ -91,10 +102,3 @@ def summarize(
         complete=complete() and not broken,
     )
     return summary, faults, storages
-
-
-def _bytes_of(view: View, place: Place) -> tuple[int | None, int | None]:
-    start = place(view.storage)
-    if start is None or view.dtype.per_byte != 1:
-        return None, None
-    return start + view.storage.start + view.offset * view.dtype.size, view.elements * view.dtype.size

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from aibom.components import Import, Inspection
 from aibom.containers.rules import Notes
 from aibom.containers.tar_headers import TarEntry, TarWalk
@@ -22,7 +24,7 @@ from aibom.inspectors.protocol import MALFORMED_FILE
 from aibom.inspectors.pytorch_dtypes import storage_dtype
 from aibom.inspectors.pytorch_names import Named, Naming
 from aibom.inspectors.pytorch_summary import STORAGE_MISMATCH, summarize
-from aibom.inspectors.torch_views import Storage, TorchTensor, View
+from aibom.inspectors.torch_views import Storage, TorchTensor, View, extent
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource, SliceSource
 
@@ -103,7 +105,7 @@ class _Reading:
                 case (str() | int() as key, str() | int() as of, int(first), int(count)) if str(of) in self.by_key:
                     outer = self.by_key[str(of)]
                     start, length = outer.dtype.bytes_of(max(0, first)), outer.dtype.bytes_of(max(0, count))
-                    self.by_key[str(key)] = replace(outer, start=start, length=length)
+                    self.by_key[str(key)] = structs.replace(outer, start=start, length=length)
                 case _:
                     return self._broken(entry, at)
         return True
@@ -132,8 +134,7 @@ class _Reading:
                     storage=storage,
                     dtype=storage.dtype,
                     offset=numbers[-1],
-                    shape=numbers[:dimensions],
-                    stride=numbers[dimensions:-1],
+                    extent=extent(numbers[:dimensions], numbers[dimensions:-1]),
                 )
                 self.by_number[str(number)] = TorchTensor(dtype=view.dtype.name, shape=view.shape, views=(view,))
                 at += 8 + len(raw)

@@ -6,21 +6,21 @@ persistent id `("storage", class, key, device, elements)` names (`torch/serializ
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from math import prod
+from typing import cast
 
-from aibom.inspectors.pickle_nodes import Call, Dict, Global, Node, PersistentId
+from aibom.inspectors.pickle_nodes import Call, Dict, Global, How, Node, PersistentId
 from aibom.inspectors.pytorch_dtypes import dtype_of, storage_dtype
-from aibom.inspectors.torch_views import Storage, TorchTensor, View
+from aibom.inspectors.torch_views import LARGEST, Extent, Storage, TorchTensor, View, sound, sound_extent
 
-_LARGEST = 1 << 62
-_MOST_DIMENSIONS = 64  # torch itself allows 64
 _TENSOR_CLASSES = frozenset(
     {"torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"}
 )
 _DATA_ATTRIBUTES = frozenset({"data", "real", "imag"})
 _NESTING = 4
 _QUANTIZED, _META = "quantized", "meta"
+_UNMARKED: frozenset[str] = frozenset()
 
 
 def is_tensor_call(node: Node) -> bool:
@@ -39,50 +39,100 @@ def read_tensor(node: Node, depth: int = _NESTING) -> TorchTensor | None:
 
     At most `depth` tensors within each other are followed: a parameter holds one, real files no more than two.
     """
-    if not isinstance(node, Call) or not isinstance(node.callee, Global) or not isinstance(node.args, tuple):
+    if type(node) is not Call or type(node.callee) is not Global or type(node.args) is not tuple:
         return None
     # `Tensor.__setstate__` takes another storage, and methods called on a tensor may write into it.
     if node.state or node.items or node.pairs:
         return None
-    return _rebuilt(node.callee, node.args, depth)
+    if isinstance(node.read, TorchTensor):
+        return node.read
+    callee = node.callee
+    reader = _READERS.get((callee.module, callee.name))
+    return None if reader is None or depth == 0 else reader(node.args, depth)
 
 
-def _rebuilt(callee: Global, args: tuple[Node, ...], depth: int) -> TorchTensor | None:
-    if depth == 0:
+def _read_plain(args: tuple[Node, ...], _depth: int) -> TorchTensor | None:
+    # Nearly every tensor of nearly every checkpoint comes here, so it is plain tests and no `match`.
+    if len(args) < 4:
         return None
-    match callee.path, args:
-        case "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2", (stored, int(at), size, stride, *rest):
-            return _dense(view_of(stored, at, size, stride, flags=rest[2] if len(rest) > 2 else None))
-        case "torch._utils._rebuild_tensor_v3", (stored, int(at), size, stride, _, _, Global() as kind, *rest):
+    view = view_of(args[0], args[1], args[2], args[3], flags=args[6] if len(args) > 6 else None)
+    return None if view is None else TorchTensor(dtype=view.dtype.name, shape=view.extent.shape, views=(view,))
+
+
+def _read_typed(args: tuple[Node, ...], _depth: int) -> TorchTensor | None:
+    match args:
+        case (stored, at, size, stride, _, _, Global() as kind, *rest):
             return _dense(view_of(stored, at, size, stride, kind=kind, flags=rest[0] if rest else None))
-        case "torch._utils._rebuild_parameter", (Call() as inner, *_):
+    return None
+
+
+def _read_parameter(args: tuple[Node, ...], depth: int) -> TorchTensor | None:
+    return read_tensor(args[0], depth - 1) if args else None
+
+
+def _read_parameter_with_state(args: tuple[Node, ...], depth: int) -> TorchTensor | None:
+    match args:
+        case (inner, _, _, state) if _keeps_data(state):
             return read_tensor(inner, depth - 1)
-        case "torch._utils._rebuild_parameter_with_state", (Call() as inner, _, _, state) if _keeps_data(state):
-            return read_tensor(inner, depth - 1)
-        case (
-            "torch._tensor._rebuild_from_type_v2"
-            | "torch._tensor._rebuild_from_type"
-            | "torch.tensor._rebuild_from_type",
-            (Global() as maker, Global() as kind, tuple(inner_args), state),
-        ) if kind.path in _TENSOR_CLASSES and _keeps_data(state):
-            return _rebuilt(maker, inner_args, depth - 1)
-        case "torch._utils._rebuild_qtensor", (stored, int(at), size, stride, *_):
+    return None
+
+
+def _read_subclass(args: tuple[Node, ...], depth: int) -> TorchTensor | None:
+    match args:
+        case (Global() as maker, Global() as kind, tuple(inner), state) if kind.path in _TENSOR_CLASSES and _keeps_data(
+            state
+        ):
+            return read_tensor(Call(maker, inner, None, How.CALL, 0), depth - 1)
+    return None
+
+
+def _read_quantized(args: tuple[Node, ...], _depth: int) -> TorchTensor | None:
+    match args:
+        case (stored, at, size, stride, *_):
             found = view_of(stored, at, size, stride)
             if found is not None:
                 return TorchTensor(dtype=found.dtype.name, shape=found.shape, layout=_QUANTIZED, views=(found,))
-        case "torch._utils._rebuild_meta_tensor_no_storage", (Global() as kind, size, *_):
+    return None
+
+
+def _read_meta(args: tuple[Node, ...], _depth: int) -> TorchTensor | None:
+    match args:
+        case (Global() as kind, size, *_):
             dtype, shape = dtype_of(kind), _sizes(size)
             if dtype is not None and shape is not None:
                 return TorchTensor(dtype=dtype.name, shape=shape, layout=_META)
-        case "torch._utils._rebuild_sparse_tensor" | "torch._utils._rebuild_sparse_csr_tensor", (layout, tuple(parts)):
-            return _sparse(layout, parts)
-        case "torch._utils._rebuild_nested_tensor", (Call() as buffer, *_):
-            inner_tensor = read_tensor(buffer, 1)
-            if inner_tensor is not None and inner_tensor.dense:
-                return TorchTensor(
-                    dtype=inner_tensor.dtype, shape=inner_tensor.shape, layout="nested", views=inner_tensor.views
-                )
     return None
+
+
+def _read_sparse(args: tuple[Node, ...], _depth: int) -> TorchTensor | None:
+    match args:
+        case (layout, tuple(parts)):
+            return _sparse(layout, parts)
+    return None
+
+
+def _read_nested(args: tuple[Node, ...], _depth: int) -> TorchTensor | None:
+    inner = read_tensor(args[0], 1) if args else None
+    if inner is None or not inner.dense:
+        return None
+    return TorchTensor(dtype=inner.dtype, shape=inner.shape, layout="nested", views=inner.views)
+
+
+_READERS: Mapping[tuple[str, str], Callable[[tuple[Node, ...], int], TorchTensor | None]] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _read_plain,
+    ("torch._utils", "_rebuild_tensor"): _read_plain,
+    ("torch._utils", "_rebuild_tensor_v3"): _read_typed,
+    ("torch._utils", "_rebuild_parameter"): _read_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _read_parameter_with_state,
+    ("torch._tensor", "_rebuild_from_type_v2"): _read_subclass,
+    ("torch._tensor", "_rebuild_from_type"): _read_subclass,
+    ("torch.tensor", "_rebuild_from_type"): _read_subclass,
+    ("torch._utils", "_rebuild_qtensor"): _read_quantized,
+    ("torch._utils", "_rebuild_meta_tensor_no_storage"): _read_meta,
+    ("torch._utils", "_rebuild_sparse_tensor"): _read_sparse,
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): _read_sparse,
+    ("torch._utils", "_rebuild_nested_tensor"): _read_nested,
+}
 
 
 def _keeps_data(state: Node) -> bool:
@@ -124,23 +174,22 @@ def _sparse(layout: Node, parts: tuple[Node, ...]) -> TorchTensor | None:
 
 
 def view_of(
-    stored: Node, offset: int, size: Node, stride: Node, *, kind: Global | None = None, flags: Node = None
+    stored: Node, offset: Node, size: Node, stride: Node, *, kind: Global | None = None, flags: Node = None
 ) -> View | None:
     """Return the view that these arguments of a rebuild function describe, None if one of them is not exact."""
     storage = storage_of(stored)
-    shape, strides = _sizes(size), _sizes(stride)
-    if storage is None or shape is None or strides is None or len(shape) != len(strides) or type(offset) is not int:
+    found = _extent_of(size, stride)
+    if storage is None or found is None or type(offset) is not int or not 0 <= offset < LARGEST:
         return None
     dtype = storage.dtype if kind is None else dtype_of(kind)
-    if dtype is None or not 0 <= offset < _LARGEST:
-        return None
     marks = _marks(flags)
-    if marks is None:
+    if dtype is None or marks is None:
         return None
+    if not marks:
+        return View(storage=storage, dtype=dtype, offset=offset, extent=found)
     return View(
-        storage=storage, dtype=dtype, offset=offset, shape=shape, stride=strides,
-        conjugate="conj" in marks, negative="neg" in marks,
-    )  # fmt: skip
+        storage=storage, dtype=dtype, offset=offset, extent=found, conjugate="conj" in marks, negative="neg" in marks
+    )
 
 
 def _marks(flags: Node) -> frozenset[str] | None:
@@ -149,7 +198,9 @@ def _marks(flags: Node) -> frozenset[str] | None:
     if type(flags) is Call and type(flags.callee) is Global:
         if flags.callee.module != "collections" or flags.callee.name != "OrderedDict" or flags.state:
             return None
-        pairs = list(zip(flags.pairs[::2], flags.pairs[1::2], strict=False)) if flags.pairs else []
+        if not flags.pairs:
+            return _UNMARKED
+        pairs = list(zip(flags.pairs[::2], flags.pairs[1::2], strict=False))
     elif type(flags) is Dict:
         pairs = flags.pairs()
     else:
@@ -167,25 +218,29 @@ def storage_of(node: Node) -> Storage | None:
     """Return the storage that a persistent id names, None where it is not one or not exact."""
     # Checkpoints have tens of thousands of these, so it is plain tests and no `match`.
     args = node.args if type(node) is PersistentId else None
-    if not isinstance(args, tuple) or len(args) < 5 or args[0] != "storage":
+    if type(args) is not tuple or len(args) < 5 or args[0] != "storage":
         return None
-    kind, key, device, count = args[1], args[2], args[3], args[4]
+    _, kind, key, device, count, *rest = args
     dtype = storage_dtype(kind)
-    if dtype is None or type(key) not in {str, int} or type(count) is not int or not 0 <= count < _LARGEST:
+    if dtype is None or type(count) is not int or not 0 <= count < LARGEST:
         return None
+    if type(key) is not str:
+        if type(key) is not int:
+            return None
+        key = str(key)
+    if type(device) is not str:
+        device = "cpu"
     whole = dtype.bytes_of(count)
-    start, length = 0, whole
-    if len(args) > 5 and args[5:] != (None,):
-        match args[5:]:
-            case ((str(_), int(first), int(size)),) if 0 <= first < _LARGEST and 0 <= size < _LARGEST:
-                # Files of torch 0.2 and 0.3 may look into a part of a storage.
-                start, length = dtype.bytes_of(first), dtype.bytes_of(size)
-            case _:
-                return None
-    return Storage(
-        key=str(key), whole=whole, dtype=dtype, start=start, length=length,
-        device=device if isinstance(device, str) else "cpu",
-    )  # fmt: skip
+    if not rest or rest == [None]:
+        return Storage(key=key, whole=whole, dtype=dtype, start=0, length=whole, device=device)
+    match rest:
+        case [(str(_), int(first), int(size))] if 0 <= first < LARGEST and 0 <= size < LARGEST:
+            # Files of torch 0.2 and 0.3 may look into a part of a storage.
+            return Storage(
+                key=key, whole=whole, dtype=dtype, start=dtype.bytes_of(first), length=dtype.bytes_of(size),
+                device=device,
+            )  # fmt: skip
+    return None
 
 
 def storage_key(node: Node) -> str | None:
@@ -194,18 +249,27 @@ def storage_key(node: Node) -> str | None:
     return str(args[2]) if isinstance(args, tuple) and len(args) > 2 and args[0] == "storage" else None
 
 
+def _extent_of(size: Node, stride: Node) -> Extent | None:
+    shape, strides = _numbers(size), _numbers(stride)
+    return None if shape is None or strides is None else sound_extent(shape, strides)
+
+
 def _sizes(node: Node) -> tuple[int, ...] | None:
     """Return a tuple of sizes that are neither negative nor absurd."""
-    match node:
-        case tuple():
-            pass
-        case Call(callee=Global(module="torch", name="Size"), args=(inner,)):
-            node = inner
-        case _:
-            pass
-    if not isinstance(node, tuple | list) or len(node) > _MOST_DIMENSIONS:
-        return None
-    sizes = tuple([item for item in node if type(item) is int and 0 <= item < _LARGEST])
-    if len(sizes) != len(node) or (prod(sizes) or prod(filter(None, sizes))) >= _LARGEST:
-        return None
-    return sizes
+    sizes = _numbers(node)
+    return sizes if sizes is not None and sound(sizes) else None
+
+
+def _numbers(node: Node) -> tuple[int, ...] | None:
+    if type(node) is not tuple:
+        match node:
+            case list():
+                node = tuple(node)
+            case Call(callee=Global(module="torch", name="Size"), args=(tuple() | list() as inner,)):
+                node = tuple(inner)
+            case _:
+                return None
+    for size in node:
+        if type(size) is not int:
+            return None
+    return cast(tuple[int, ...], node)
