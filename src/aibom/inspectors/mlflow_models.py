@@ -61,8 +61,11 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
             and "flavors" in scalar.path
             and scalar.value not in {"null", "~"}
         ):
-            seen.report(MLFLOW_CODE, f"Python code in {shown(scalar.value)} comes with the model", line=scalar.line)
-            _path(seen, scalar.value, scalar.line, ReferenceKind.CODE)
+            # MLflow writes where the code lay when the model was saved, and takes from that the name alone
+            # (mlflow/pyfunc/model.py, _load_context_model_and_signature).
+            path = scalar.value.rsplit("/", 1)[-1] if key == "model_code_path" else scalar.value
+            seen.report(MLFLOW_CODE, f"Python code in {shown(path)} comes with the model", line=scalar.line)
+            _path(seen, path, scalar.line, ReferenceKind.CODE)
         elif key in _PATHS and "flavors" in scalar.path:
             _path(seen, scalar.value, scalar.line, ReferenceKind.EXTERNAL_DATA)
     return seen.inspection()
