@@ -79,6 +79,13 @@ lowest: $(STAMP)  ## run the core tests with the lowest supported version of eve
 	build/lowest/bin/python -m pytest -q -p no:cacheprovider tests/test_cache.py tests/test_history.py tests/cli \
 	  tests/emitters tests/sources/test_local.py tests/sources/test_hub.py tests/resolvers tests/inspectors/test_pickles.py
 
+real:  ## write and read files with the libraries themselves: torch, transformers, scikit-learn, Keras ... (2 GB)
+	$(PYTHON) -m venv build/real
+	build/real/bin/python -m pip install --quiet --disable-pip-version-check --editable . \
+	  --requirement fixtures/real/requirements.txt "pytest>=8.3" "hypothesis>=6.120"
+	build/real/bin/python fixtures/real/check.py --load
+	build/real/bin/python -m pytest -q -p no:cacheprovider -m real
+
 check: lint types package docs cov  ## everything that must be green before a commit lands
 
 clean:  ## remove what was built

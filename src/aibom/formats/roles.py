@@ -47,6 +47,7 @@ _WEIGHT_ENDINGS = (
     ".plan", ".trt", ".mlmodel", ".nemo", ".skops", ".mar", ".pte", ".pt2", ".llamafile", ".distcp", ".dduf", ".ubj",
     ".cbm", ".rds", ".onnx_data", ".onnx.data", ".ot", ".t7", ".params", ".caffemodel", ".mlpackage", ".tensors",
 )  # fmt: skip
+_SPACY_TABLES = "lookups.bin"  # words as MessagePack; spacy/lookups.py
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz|lzma|zst|lz4|z|zip|tar|7z|tgz)$")
 _PARTS = re.compile(r"\.data-\d{5}-of-\d{5}|-\d{5}-of-\d{5}\.")
 _NAMED = frozenset({Format.TEXT, Format.MARKDOWN, Format.HTML, Format.PDF, Format.UNKNOWN, Format.EMPTY})
@@ -70,7 +71,7 @@ def is_weight_name(path: str) -> bool:
     """Say whether a name is one that weights usually have."""
     leaf = _COMPRESSED.sub("", path.rsplit("/", 1)[-1].lower())
     # `hf download --local-dir` leaves an empty lock and a note of three lines for each file.
-    if leaf.endswith((".lock", ".metadata")):
+    if leaf.endswith((".lock", ".metadata")) or leaf == _SPACY_TABLES:
         return False
     return leaf.endswith(_WEIGHT_ENDINGS) or bool(_PARTS.search(leaf))
 
