@@ -200,8 +200,9 @@ def quiet_dependencies() -> None:
 
 
 def _library() -> Any:
-    # huggingface_hub re-exports the HTTP library that it uses itself; importing it from there works with 1 and 2.
-    return importlib.import_module("huggingface_hub.utils").httpx
+    # The hub client's own errors are those of the HTTP library that it uses: httpx up to 1, httpx2 from 2 on.
+    error: type[Exception] = importlib.import_module("huggingface_hub.errors").HfHubHTTPError
+    return importlib.import_module(next(kind.__module__ for kind in error.__mro__ if kind.__name__ == "HTTPError"))
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
