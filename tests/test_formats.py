@@ -319,6 +319,7 @@ def test_weight_names_survive_compression_and_sharding() -> None:
     assert is_weight_name("a/model.pkl.gz")
     assert is_weight_name("model-00001-of-00009.bin")
     assert not is_weight_name("notes.md")
+    assert not is_weight_name("pipeline/vocab/lookups.bin")
 
 
 MISMATCHES = {
