@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from tests.emitters.reports import fine_tune_report, hostile_report, minimal_report
 
 from aibom.compare import Aspect
-from aibom.components import LicenseClaim
+from aibom.components import Inspection, LicenseClaim
 from aibom.errors import DataError, OutputError, UsageError
+from aibom.files import Coverage, Digest, Format, RepoFile, Role
 from aibom.findings import Evidence
 from aibom.history import History, default_url
 from aibom.report import Report
@@ -149,6 +150,31 @@ def test_models_are_kept_apart(where: str) -> None:
         assert named.changes is None
         assert "@" not in one.model
     assert one.model.startswith("pkg:huggingface/")
+
+
+def reweighted(report: Report, name: str, *digests: str) -> Report:
+    """The same model under another name with these weight files."""
+    file = RepoFile(path="w", size=1, format=Format.SAFETENSORS, role=Role.WEIGHTS)
+    inspected = tuple(Inspection(file=replace(file, path=digest), coverage=Coverage.COMPLETE) for digest in digests)
+    root = report.resolution.component(report.resolution.root)
+    components = tuple(
+        replace(item, name=name, purl=None) if item is root else item for item in report.resolution.components
+    )
+    return replace(
+        report,
+        inspections=inspected,
+        digests={digest: (Digest(algorithm="sha256", value=digest),) for digest in digests},
+        resolution=replace(report.resolution, components=components),
+    )
+
+
+def test_the_same_weights_under_another_name_are_told(where: str) -> None:
+    """Of all models of the inventory those that share weight files by content, the most in common first."""
+    with History(where) as history:
+        for name, digests in {"a": "123", "b": "1", "c": "4", "d": "12"}.items():
+            history.add(reweighted(minimal_report(), name, *digests), name=name)
+        assert [("d", 2), ("b", 1)] == [(scan.model, count) for scan, count in history.same_weights("a")]
+        assert [] == history.same_weights("c")
 
 
 def test_hostile_texts_are_kept(where: str) -> None:

@@ -143,6 +143,18 @@ class History:
             raise DataError(f"the inventory has no model {model}", hint="aibom inventory list")
         return found
 
+    def same_weights(self, model: str) -> list[tuple[Scan, int]]:
+        """Return the other models whose latest scans have weight files of this one's, with how many, the most first.
+
+        Raises:
+            DataError: there is no such model.
+        """
+        mine = frozenset(self.scans(model)[0].overview.weights)
+        shared = [
+            (scan, len(mine.intersection(scan.overview.weights))) for scan in self.models() if scan.model != model
+        ]
+        return sorted((item for item in shared if item[1]), key=lambda item: (-item[1], item[0].model))
+
     def changes(self, since: dt.datetime | None = None) -> list[Scan]:
         """Return the scans in which something changed: the latest of each model, or all since a moment."""
         scans = self.models() if since is None else self._since(since)

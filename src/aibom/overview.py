@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from aibom.assessors.policy import POLICY_RULE_IDS
 from aibom.emitters.coverage import is_covered
 from aibom.emitters.verdict import live, verdict
+from aibom.files import Role
 from aibom.findings import Severity
 from aibom.report import Report
 
@@ -47,6 +48,8 @@ class Overview:
     headlines: Mapping[str, str] = field(default_factory=dict)
     """Statements of the determinations that a summary shows, by key."""
     signatures: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    """SHA-256 of every weight file, computed or declared, sorted; empty in overviews of earlier versions."""
 
     def severities(self) -> Counter[Severity]:
         """Return how many findings there are of each severity's rules, at their worst."""
@@ -97,4 +100,14 @@ def overview(report: Report) -> Overview:
         determinations={item.rule.key: item.strength.value for item in about_root},
         headlines={item.rule.key: item.statement for item in about_root if item.headline},
         signatures=tuple(sorted({f"{item.kind}: {item.status.value}" for item in report.verifications})),
+        weights=tuple(sorted(_weights(report))),
     )
+
+
+def _weights(report: Report) -> set[str]:
+    paths = {
+        item.file.path
+        for item in report.inspections
+        if item.file.role is Role.WEIGHTS and not item.file.members and item.file.size
+    }
+    return {digest.value for path in paths for digest in report.digests.get(path, ()) if digest.algorithm == "sha256"}

@@ -111,7 +111,8 @@ def scan(
     verifications, integrity_findings = verify(source, inspections, digested, gathered, settings)
     facts = source.facts()
     lookup = advisories.lookup if advisories else None
-    resolution = _versioned(resolve(source, inspections, open_related, settings, facts, advisories=lookup), root)
+    resolved = resolve(source, inspections, open_related, settings, facts, advisories=lookup, digests=digests)
+    resolution = _versioned(resolved, root)
     assessment = assess(resolution, inspections, verifications, settings, facts)
     given_away = PublishCheck()
     if settings.publish_check:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 from tests.fakes import MemoryRepo
 from tests.resolvers.license_samples import mit
-from tests.resolvers.targets import memory, resolution
+from tests.resolvers.targets import DAY, inspections, memory, resolution, said, weights
 
 from aibom.components import Derivation, Resolution
 from aibom.errors import TargetError
+from aibom.files import Digest
 from aibom.limits import Limits
 from aibom.report import Skipped, SourceFacts
-from aibom.resolvers import ancestry
+from aibom.resolvers import ancestry, resolve
 from aibom.resolvers.ancestry import Ancestry, dataset_claims, with_owner
 from aibom.resolvers.hub_names import ModelName, parse_name
+from aibom.settings import Settings
 from aibom.sources.protocol import Entry, Fault, Source
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -165,3 +169,61 @@ def test_datasets_have_known_licenses() -> None:
     assert "CC-BY-NC-4.0" == dataset_claims(name("tatsu-lab/alpaca"))[0].expression
     assert () == dataset_claims(name("nobody/data"))
     assert () == dataset_claims(name("./data"))
+
+
+WEIGHTS = "1" * 64
+
+
+def sha256(value: str, basis: Literal["computed", "declared"] = "declared") -> tuple[Digest, ...]:
+    return (
+        Digest(algorithm="git-sha1", value="0" * 40, basis="declared"),
+        Digest(algorithm="sha256", value=value, basis=basis),
+    )
+
+
+@pytest.mark.parametrize(
+    ("relation", "other", "expected"),
+    [
+        ("finetune", {}, [("lineage-contradiction", "low")]),
+        ("quantized", {}, [("lineage-contradiction", "low")]),
+        ("converted", {}, []),
+        ("finetune", {"model.fp16.safetensors": sha256("3" * 64)}, []),
+    ],
+)
+@pytest.mark.parametrize("computed", [False, True])
+def test_weights_of_the_base_under_another_name(
+    relation: str, other: dict[str, tuple[Digest, ...]], expected: list[tuple[str, str]], *, computed: bool
+) -> None:
+    """Weights that are byte for byte the base's are named, and belie a card that says that they were changed."""
+    base = MemoryRepo(
+        {"README.md": b"---\nlicense: mit\n---\n", "model.safetensors": b"x"},
+        declared={"model.safetensors": sha256(WEIGHTS)},
+    )
+    own = {"model.safetensors": sha256(WEIGHTS, "computed" if computed else "declared"), **other}
+    inspected = []
+    for path, digests in own.items():
+        item = weights(path, {"a": (2,)})
+        inspected.append(replace(item, file=replace(item.file, declared_digests=() if computed else digests)))
+    files = {"README.md": front(base_model="acme/base", base_model_relation=relation, license="mit")}
+    found = resolve(
+        memory(files),
+        (*inspections(files), *inspected),
+        lambda target: base if target == "hf://acme/base" else None,
+        Settings(as_of=DAY),
+        SourceFacts(),
+        digests=own if computed else None,
+    )
+    properties = found.component(found.root).properties
+    assert "acme/base: model.safetensors" == properties["aibom:lineage:same-weights"]
+    assert expected == [item for item in said(found.findings) if item[0] == "lineage-contradiction"]
+
+
+def test_other_weights_are_not_the_bases() -> None:
+    """A base whose repository was not asked, or has other weights, shares none."""
+    item = weights("model.safetensors", {"a": (2,)})
+    mine = replace(item, file=replace(item.file, declared_digests=sha256(WEIGHTS)))
+    base = MemoryRepo({"model.safetensors": b"x"}, declared={"model.safetensors": sha256("2" * 64)})
+    for repositories in ({}, {"hf://acme/base": base}):
+        card = {"README.md": front(base_model="acme/base", license="mit")}
+        result = resolution(card, [mine], open_related=repositories.get)
+        assert "aibom:lineage:same-weights" not in result.component(result.root).properties

@@ -122,6 +122,7 @@ def show(model: str, db: str | None, format_: str) -> None:
     """Show all scans of MODEL, the latest first, and what the latest says."""
     with History(db or default_url()) as history:
         scans = history.scans(model)
+        copies = history.same_weights(model)
     latest = scans[0].overview
     tables: list[_Block] = [
         ("Scans", ("scanned", "version", "verdict", "changes"),
@@ -132,8 +133,11 @@ def show(model: str, db: str | None, format_: str) -> None:
         ("Licences", ("licence", "how it is known"), [*latest.licenses.items()]),
         ("Determinations", ("provision", "strength"), [*latest.determinations.items()]),
         ("Signatures and digests", ("outcome",), [(item,) for item in latest.signatures]),
+        ("The same weights", ("model", "scanned", "weight files in common"),
+         [(scan.model, f"{scan.created:%Y-%m-%d}", f"{count} of {len(latest.weights)}") for scan, count in copies]),
     ]  # fmt: skip
-    _print(format_, model, tables, lambda: [_object(scan) for scan in scans])
+    same = {"same_weights": [{"model": scan.model, "files": count} for scan, count in copies]}
+    _print(format_, model, tables, lambda: [_object(scans[0]) | same, *map(_object, scans[1:])])
 
 
 @command.command("changes")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from aibom.components import ComponentKind, Inspection, Relation, RelationKind, Resolution
-from aibom.files import Role
+from aibom.files import Digest, Role
 from aibom.findings import Finding, Severity
 from aibom.report import SourceFacts
 from aibom.resolvers import advisories as advisory_rules
@@ -57,19 +57,20 @@ def resolve(
     source_facts: SourceFacts,
     *,
     advisories: Lookup | None = None,
+    digests: Mapping[str, Sequence[Digest]] | None = None,
 ) -> Resolution:
     """Say what a target is made of.
 
     `open_related` opens another model by its target string (`hf://owner/name@revision`), or returns None where that is
     not wanted or not possible; it is asked for base models only. `advisories` knows the faults of libraries, where a
-    snapshot is at hand.
+    snapshot is at hand; `digests` are those of the files, by path.
     """
     files = Repository(source, inspections, settings.limits)
     subject = identify(source.target, source_facts, settings.identity)
     layouts = find_models(files)
     opinions = _second_opinions(files, layouts, settings)
     ancestry = Ancestry(open_related, settings.limits)
-    assembly = Assembly(files, ancestry, source_facts, settings.profile, opinions)
+    assembly = Assembly(files, ancestry, source_facts, settings.profile, opinions=opinions, digests=digests or {})
     assembly.findings.extend(opinions.findings)
     datasets = find_datasets(files)
     root_card = read_card(files)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aibom.components import Derivation, Inspection, LicenseClaim, ModelFacts
 from aibom.data.known_bases import STATE, canonical, known
 from aibom.errors import AibomError
-from aibom.files import Coverage, Format, RepoFile, Role
+from aibom.files import Coverage, Digest, Format, RepoFile, Role
 from aibom.findings import Evidence
 from aibom.limits import Limits
 from aibom.resolvers.hub_names import ModelName, parse_name
@@ -38,6 +38,8 @@ class Ancestor:
     name: ModelName
     claims: tuple[LicenseClaim, ...] = ()
     bases: tuple[Base, ...] = ()
+    digests: frozenset[str] = frozenset()
+    """SHA-256 of its large files, as its own repository's listing declares them; empty where that was not asked."""
 
 
 class Ancestry:
@@ -95,13 +97,24 @@ class Ancestry:
             source.close()
 
     def _read(self, name: ModelName, source: Source) -> Ancestor:
-        repository = Repository(source, _listed(source), self._limits)
+        listed = _listed(source)
+        repository = Repository(source, listed, self._limits)
         card = read_card(repository).card
         layout = Layout(folder="", label="", marker=Marker(library=None))
         revision = source.revision or name.revision
         claims = collect_terms(repository, layout, card, source.facts()).claims
         lineage = resolve_lineage(repository, layout, card=card, facts=ModelFacts(), identity=name.id)
-        return Ancestor(name=replace(name, revision=revision), claims=claims, bases=resolved(lineage.bases))
+        return Ancestor(
+            name=replace(name, revision=revision),
+            claims=claims,
+            bases=resolved(lineage.bases),
+            digests=frozenset(digest for item in listed for digest in sha256_of(item.file.declared_digests)),
+        )
+
+
+def sha256_of(digests: Iterable[Digest]) -> Iterator[str]:
+    """Yield the SHA-256 digests among these."""
+    return (digest.value for digest in digests if digest.algorithm == "sha256")
 
 
 def resolved(bases: Sequence[Base]) -> tuple[Base, ...]:
@@ -125,7 +138,13 @@ def _listed(source: Source) -> list[Inspection]:
             break
         if not isinstance(entry, Entry) or entry.fault is not None:
             continue
-        file = RepoFile(path=entry.path, size=entry.size, format=Format.UNKNOWN, role=Role.OTHER)
+        file = RepoFile(
+            path=entry.path,
+            size=entry.size,
+            format=Format.UNKNOWN,
+            role=Role.OTHER,
+            declared_digests=entry.declared_digests,
+        )
         found.append(Inspection(file=file, coverage=Coverage.NONE))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aibom.components import (
@@ -17,6 +17,7 @@ from aibom.components import (
     Scalar,
     Scope,
 )
+from aibom.files import Digest
 from aibom.findings import Finding
 from aibom.report import SourceFacts
 from aibom.resolvers import hub_names
@@ -34,6 +35,7 @@ from aibom.resolvers.lineage import Base, resolve_lineage
 from aibom.resolvers.model_card import CardReading, description_of
 from aibom.resolvers.model_facts import model_facts, sets_of
 from aibom.resolvers.repository import Repository, name_of, stated
+from aibom.resolvers.republished import same_weights
 from aibom.resolvers.second_opinions import SecondOpinions
 from aibom.resolvers.signals import card_signals, support_signals
 from aibom.resolvers.subject import Subject
@@ -54,13 +56,16 @@ class Assembly:
         ancestry: Ancestry,
         facts: SourceFacts,
         profile: Profile,
+        *,
         opinions: SecondOpinions,
+        digests: Mapping[str, Sequence[Digest]],
     ) -> None:
         self._repository = repository
         self._ancestry = ancestry
         self._facts = facts
         self._profile = profile
         self._opinions = opinions
+        self._digests = digests
         self.components: dict[str, Component] = {}
         self.relations: dict[tuple[str, str, str], Relation] = {}
         self.findings: list[Finding] = []
@@ -91,6 +96,12 @@ class Assembly:
         for base in bases:
             self._ancestry.learn(base.name, base.above)
         self.findings.extend(lineage.findings)
+        same: list[str] = []
+        for item in same_weights(layout, bases, self._ancestry, self._digests):
+            if isinstance(item, Finding):
+                self.findings.append(item)
+            else:
+                same.append(item)
         datasets = resolve_datasets(self._repository, layout, card)
         terms = with_inner(collect_terms(self._repository, layout, card or shared, source), inner)
         parents = (*self._base_edges(bases), *_data_edges(datasets), *_code_edges(terms.claims))
@@ -125,6 +136,7 @@ class Assembly:
             supplier=subject.supplier,
             properties={
                 **licensing.properties,
+                **({"aibom:lineage:same-weights": "; ".join(same)} if same else {}),
                 **dict(card_signals(card)),
                 **dict(support_signals(self._facts) if whole else ()),
             },

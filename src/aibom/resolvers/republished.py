@@ -1,0 +1,39 @@
+"""Find weights that are byte for byte those of a base: a copy by another name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from aibom.components import Derivation
+from aibom.files import Digest
+from aibom.findings import Finding, Severity
+from aibom.resolvers.ancestry import Ancestry, sha256_of
+from aibom.resolvers.layouts import Layout
+from aibom.resolvers.lineage import LINEAGE_CONTRADICTION, Base
+
+# Operations after which the weights are others than before.
+_CHANGES = frozenset({Derivation.FINETUNE, Derivation.MERGE, Derivation.QUANTIZED, Derivation.DISTILLED})
+_SHOWN = 20
+
+
+def same_weights(
+    layout: Layout, bases: Sequence[Base], ancestry: Ancestry, digests: Mapping[str, Sequence[Digest]]
+) -> Iterator[str | Finding]:
+    """Yield, for each base whose repository was asked, which weights are its own; a finding where that belies the card.
+
+    `digests` are those of the target's files, by path. A target on a hub, too, has those that its listing declares.
+    """
+    mine = {
+        file.path: {*sha256_of(digests.get(file.path, ())), *sha256_of(file.inspection.file.declared_digests)}
+        for file in layout.files
+    }
+    for base in bases:
+        theirs = ancestry.ancestor(base.name).digests
+        same = sorted(path for path, values in mine.items() if values & theirs)
+        if not same:
+            continue
+        yield f"{base.name.id}: {', '.join(same[:_SHOWN])}"
+        if len(same) == len(mine) and not base.inferred and base.derivation in _CHANGES:
+            message = f"called a {base.derivation.value} of {base.name.id}, whose weights these are byte for byte"
+            place = next((item.location for item in base.evidence if item.location), None)
+            yield Finding.of(LINEAGE_CONTRADICTION, message, place, severity=Severity.LOW)
