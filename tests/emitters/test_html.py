@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 from tests.emitters.reports import (
+    determinations,
     fine_tune_report,
     hostile_report,
     inspected,
@@ -27,6 +28,7 @@ from aibom.components import (
     ModelFacts,
     Relation,
     RelationKind,
+    Resolution,
     SignatureStatus,
     Verification,
 )
@@ -376,3 +378,28 @@ def test_weights_whose_types_are_unknown_have_no_dangling_comma() -> None:
     others = tuple(changed if item is root else item for item in report.resolution.components)
     text = Reader(emit(replace(report, resolution=replace(report.resolution, components=others)), "html")).text
     assert "safetensors: 2 files sum" in text
+
+
+def several_models() -> Report:
+    """Return a folder of two models of one name, and a third; determinations speak of each."""
+    refs = ("model/a/chat", "model/b/chat", "model/other")
+    models = [Component(ref=ref, kind=ComponentKind.MODEL, name=ref.rpartition("/")[2], seen=True) for ref in refs]
+    folder = Component(ref="application", kind=ComponentKind.APPLICATION, name="zoo", seen=True)
+    edges = [Relation(kind=RelationKind.CONTAINS, source="application", target=ref, evidence=()) for ref in refs]
+    resolution = Resolution(root="application", components=(folder, *models), relations=tuple(edges))
+    found = [replace(item, headline=True) for ref in refs for item in determinations(ref)[:1]]
+    return replace(make_report(), resolution=resolution, determinations=tuple(found))
+
+
+def test_of_several_models_each_sentence_says_of_which_it_speaks() -> None:
+    """Two models of one name are told apart by their folders, in every output that people read."""
+    report = several_models()
+    page, table, markdown = (emit(report, output) for output in ("html", "table", "markdown"))
+    for name in ("a/chat", "b/chat", "other"):
+        assert f'<span class="about">{name}</span>' in page
+        assert f"<code>{name.replace('/', '&#47;')}</code>" in markdown
+    # The same sentence about all three is said once.
+    assert 1 == table.count("a/chat, b/chat and 1 more: ")
+    assert "(3 models)" in page
+    assert "Unknown: 3 of 3 models" in page
+    assert "about" not in re.findall(r'class="(\w+)"', emit(minimal_report(), "html"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from aibom.components import Component, ComponentKind, Relation, RelationKind
+from aibom.components import Component, ComponentKind, LicenseClaim, Relation, RelationKind
 from aibom.emitters.inert import one_line
 from aibom.report import Report
 
@@ -138,9 +138,15 @@ def _kind(component: Component, level: int) -> Kind:
 
 def _node(component: Component, kind: Kind, x: int, y: int) -> Node:
     full = one_line(f"{component.group}/{component.name}" if component.group else component.name)
-    terms = next((c.expression or c.key or c.raw for c in component.licenses), "licence unknown")
+    terms = next((_terms(claim) for claim in component.licenses), "licence unknown")
     note = "data set" if kind == "data" and not component.licenses else one_line(terms)
     return Node(name=_fit(full), note=_fit(note), full=full, kind=kind, x=x, y=y)
+
+
+def _terms(claim: LicenseClaim) -> str:
+    """Return the terms by the name that people know: an id of our own making is none."""
+    named = claim.expression if claim.expression and "LicenseRef-" not in claim.expression else claim.raw
+    return named or claim.key or "licence unknown"
 
 
 def _fit(text: str) -> str:

@@ -43,7 +43,7 @@ def text(value: str, limit: int = MAX_TEXT) -> str:
 
 def code(value: str) -> str:
     """Return a text of the target in a code element, in which it stays text as well."""
-    return f"<code>{text(value)}</code>"
+    return f"<code>{text(value)}</code>" if value else ""
 
 
 def _lines(page: Page) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _findings(page: Page) -> Iterator[str]:
         finding = entry.findings[0]
         place = code(str(finding.location)) if finding.location else ""
         if len(entry.findings) > 1:
-            place += f" and {len(entry.findings) - 1} more"
+            place = f"{place} and {len(entry.findings) - 1} more" if place else f"{len(entry.findings)} times"
         what = f"{text(finding.message)}<br>{text(finding.rule.help)}"
         severity = f"{_MARKS[finding.severity]} {finding.severity.value}"
         rows.append((severity, code(finding.rule.id), place, what))
@@ -115,7 +115,7 @@ def _regulation(page: Page) -> Iterator[str]:
         yield ""
         rows = [
             (
-                f"{text(d.rule.provision)}<br>{text(d.rule.title)}",
+                "<br>".join([text(d.rule.provision), text(d.rule.title), *_about(d.subject, page)]),
                 strength_words(d.strength),
                 "<br>".join([text(d.statement), *(f"{text(e.statement)} ({code(origin(e))})" for e in d.because)]),
                 text(", ".join(d.missing)),
@@ -123,6 +123,11 @@ def _regulation(page: Page) -> Iterator[str]:
             for d in regime.determinations
         ]
         yield from _table(("Provision", "Evidence", "What was found", "Missing"), rows)
+
+
+def _about(subject: str, page: Page) -> Iterator[str]:
+    if subject in page.subjects:
+        yield code(page.subjects[subject])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from aibom.components import Component, ComponentKind, Fact, RelationKind, SignatureStatus
 from aibom.emitters import coverage
 from aibom.emitters.cdx_text import link, origin, scalar
 from aibom.emitters.inert import one_line
+from aibom.emitters.subjects import holds_several, name_of, subjects
 from aibom.emitters.verdict import Verdict, live, verdict
 from aibom.files import Coverage, Role
 from aibom.findings import Evidence, Finding, Severity
@@ -87,6 +88,7 @@ class Page:
     licenses: tuple[LicenseRow, ...]
     license_findings: tuple[Finding, ...]
     lineage: tuple[Row, ...]
+    subjects: Mapping[str, str]  # names of what the next two speak of, where that is more than one thing
     regimes: tuple[Regime, ...]
     checklists: tuple[tuple[str, tuple[ChecklistItem, ...]], ...]
     signatures: tuple[Row, ...]
@@ -103,7 +105,7 @@ def arrange(report: Report) -> Page:
         report=report,
         title=name_of(root),
         verdict=verdict(report),
-        terms=_terms(root),
+        terms=_terms_of_several(report) if holds_several(report) else _terms(root),
         regulation=_regulation(report),
         looked_at=_looked_at(report),
         identity=tuple(_identity(report, root)),
@@ -114,17 +116,13 @@ def arrange(report: Report) -> Page:
         licenses=tuple(_licenses(report, root)),
         license_findings=tuple(f for f in open_findings if f.rule.id.startswith("license-")),
         lineage=tuple(_lineage(report)),
+        subjects=subjects(report),
         regimes=tuple(_regimes(report)),
         checklists=tuple(_checklists(report)),
         signatures=tuple(_signatures(report)),
         dependencies=tuple(_dependencies(report)),
         files=tuple(_files(report)),
     )
-
-
-def name_of(component: Component) -> str:
-    """Return `group/name`, or the name alone."""
-    return one_line(f"{component.group}/{component.name}" if component.group else component.name)
 
 
 def size(number: int) -> str:
@@ -169,12 +167,23 @@ def _terms(root: Component) -> str:
     return " · ".join(parts)
 
 
+def _terms_of_several(report: Report) -> str:
+    """Return each distinct answer with the number of models that it holds for."""
+    models = [c for c in report.resolution.components if c.seen and c.kind is ComponentKind.MODEL]
+    if not models:
+        return _terms(report.resolution.component(report.resolution.root))
+    counts = Counter(_terms(model) if model.licenses else "Unknown" for model in models)
+    parts = [f"{terms}: {number} of {len(models)} models" for terms, number in counts.most_common(_SHOWN)]
+    return " · ".join([*parts, *([f"{len(counts) - _SHOWN} more"] if len(counts) > _SHOWN else [])])
+
+
 def _regulation(report: Report) -> tuple[str, ...]:
     act = [d for d in report.determinations if d.rule.regime == "eu-ai-act"]
     shown = [d for d in act if d.headline] or sorted(act, key=lambda d: -list(Strength).index(d.strength))[:3]
     if not shown:
         return ("Not evaluated",)
-    return tuple(f"{one_line(d.rule.title)}: {strength_words(d.strength)}" for d in shown)
+    counts = Counter(f"{one_line(d.rule.title)}: {strength_words(d.strength)}" for d in shown)
+    return tuple(line if number == 1 else f"{line} ({number} models)" for line, number in counts.items())
 
 
 def _looked_at(report: Report) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from spdx_python_model import v3_0_1 as spdx
 
@@ -21,7 +21,6 @@ from aibom.emitters.cdx_text import link, origin, passage
 from aibom.emitters.cyclonedx import SERIAL_NAMESPACE
 from aibom.emitters.inert import escape_json, one_line, visible_values
 from aibom.emitters.options import EmitOptions
-from aibom.emitters.report_json import to_json
 from aibom.emitters.spdx_values import comment, download, expression, hash_value, model, moment, references, utc
 from aibom.errors import OutputError
 from aibom.files import RepoFile, Role
@@ -29,6 +28,7 @@ from aibom.findings import Finding
 from aibom.report import Report
 
 DOCUMENTS = "https://spdx.org/spdxdocs"
+_UNNAMED = UUID("6f1ac6f0-2b0e-5c5e-9d55-000000000000")  # stands for the name until the content is whole
 NO_ASSERTION = "https://spdx.org/rdf/3.0.1/terms/ExpandedLicensing/NoAssertionLicense"
 
 _PURPOSES = {
@@ -73,8 +73,7 @@ class _Writer:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._layout: Layout = lay_out(report)
-        uuid = uuid5(SERIAL_NAMESPACE, to_json(report))
-        self._base = f"{DOCUMENTS}/aibom-{uuid}"
+        self._base = f"{DOCUMENTS}/aibom-{_UNNAMED}"
         self._elements: dict[str, Any] = {}
         self._created = spdx.CreationInfo(
             _id="_:creation",
@@ -122,7 +121,7 @@ class _Writer:
         objects = spdx.SHACLObjectSet([*self._elements.values(), sbom, document])
         data: dict[str, Any] = spdx.JSONLDSerializer().serialize_data(objects, force_at_graph=True)
         data["@graph"].sort(key=lambda item: (item["type"], item.get("spdxId", item.get("@id", ""))))
-        return data
+        return _named_by_content(data)
 
     def _profiles(self) -> list[Any]:
         names = ("core", "software", "ai", "dataset", "simpleLicensing", "security")
@@ -186,7 +185,7 @@ class _Writer:
             values["dataset_datasetType"] = [spdx.dataset_DatasetType.noAssertion]
         values["comment"] = comment(component, values)
         package = self._add(kind, f"component:{component.ref}", **values)
-        notes = sorted(of_component(component, self._layout, self._report))
+        notes = sorted(set(of_component(component, self._layout, self._report)))
         if notes:
             self._annotate(f"properties:{component.ref}", package, "\n".join(f"{n} = {one_line(v)}" for n, v in notes))
         return package
@@ -306,6 +305,13 @@ class _Writer:
             subject=subject,
             statement=statement,
         )
+
+
+def _named_by_content(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the document under a name made from what it says: the same content has the same name."""
+    text = json.dumps(data)
+    named: dict[str, Any] = json.loads(text.replace(str(_UNNAMED), str(uuid5(SERIAL_NAMESPACE, text))))
+    return named
 
 
 def _key(element: Any) -> str:

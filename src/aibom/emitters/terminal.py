@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 
@@ -22,12 +22,14 @@ from aibom.components import (
 from aibom.emitters import coverage
 from aibom.emitters.inert import one_line
 from aibom.emitters.options import EmitOptions
+from aibom.emitters.subjects import holds_several, name_of, subjects
 from aibom.emitters.verdict import live, verdict
 from aibom.files import Coverage, Location, Role
 from aibom.findings import Evidence, Finding, Severity
 from aibom.report import Determination, Report
 
 _MOST_COPIES = 5
+_MOST_LINES = 8  # about the models of one folder
 _COLORS = {
     Severity.CRITICAL: "red",
     Severity.HIGH: "yellow",
@@ -147,8 +149,9 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
         item for item in resolution.components if item.seen and item.kind is ComponentKind.MODEL and item != root
     ]
     data = [item for item in resolution.components if item.seen and item.kind is ComponentKind.DATASET]
+    names = subjects(report) if holds_several(report) else {}
     if models or not data:
-        yield "MODEL", [_model_line(model) for model in models[:5]] or [root.name]
+        yield "MODEL", _few([_model_line(model, names) for model in models], "models") or [root.name]
     if data:
         yield "DATA", [_data_line(item) for item in data[:5]]
     bases = [
@@ -156,9 +159,14 @@ def _summary(report: Report) -> Iterator[tuple[str, list[str]]]:
     ]
     if bases:
         yield "BASE", [_base_line(report, edge) for edge in bases]
-    yield "LICENCE", [_license_line(root.licenses) + _inherited(report, bases)]
+    if holds_several(report) and models:
+        lines = [f"{names.get(model.ref) or name_of(model)}  {_license_line(model.licenses)}" for model in models]
+        yield "LICENCE", _few(lines, "models")
+    else:
+        yield "LICENCE", [_license_line(root.licenses) + _inherited(report, bases)]
     for label, regime in (("EU AI ACT", "eu-ai-act"), ("OPENNESS", "openness")):
-        if lines := _determination_lines([item for item in report.determinations if item.rule.regime == regime]):
+        of_regime = [item for item in report.determinations if item.rule.regime == regime]
+        if lines := _determination_lines(of_regime, names):
             yield label, lines
     yield "SIGNATURE", [_signature_line(report)]
     if report.tensor_roots:
@@ -183,8 +191,8 @@ def _is_seen_model(component: Component) -> bool:
     return component.seen and component.kind is ComponentKind.MODEL
 
 
-def _model_line(model: Component) -> str:
-    name = f"{model.group}/{model.name}" if model.group else model.name
+def _model_line(model: Component, names: Mapping[str, str]) -> str:
+    name = names.get(model.ref) or name_of(model)
     facts = model.model or ModelFacts()
     parts = []
     if (kind := facts.family or facts.architecture) is not None:
@@ -199,7 +207,7 @@ def _model_line(model: Component) -> str:
 
 def _base_line(report: Report, edge: Relation) -> str:
     base = report.resolution.component(edge.target)
-    name = f"{base.group}/{base.name}" if base.group else base.name
+    name = name_of(base)
     how = "hinted" if edge.inferred else "declared"
     known = edge.derivation is not None and edge.derivation is not Derivation.UNKNOWN
     relation = f"{edge.derivation}, " if known else ""
@@ -224,13 +232,31 @@ def _license_line(claims: tuple[LicenseClaim, ...]) -> str:
     return " · ".join(f"{name} {' and '.join(bases)}" for name, bases in words.items())
 
 
-def _determination_lines(items: list[Determination]) -> list[str]:
-    """Return the sentences a reader needs first; the others are counted, and stand in every other format."""
-    shown = [item for item in items if item.headline]
-    lines = [item.statement for item in shown]
-    if (rest := len(items) - len(shown)) > 0:
+def _determination_lines(items: list[Determination], names: Mapping[str, str]) -> list[str]:
+    """Return the sentences a reader needs first; the others are counted, and stand in every other format.
+
+    With `names`, of several models, a sentence says of which it speaks, and one that holds for more is said once.
+    """
+    shown: dict[str, list[Determination]] = {}
+    for item in items:
+        if item.headline:
+            shown.setdefault(item.statement, []).append(item)
+    told = [*shown.items()][:_MOST_LINES] if names else [*shown.items()]
+    lines = [f"{_of(same, names)}{statement}" for statement, same in told]
+    if (rest := len(items) - sum(len(same) for _, same in told)) > 0:
         lines.append(f"{rest} more provisions looked at: aibom scan -o html, json or cyclonedx")
     return lines
+
+
+def _of(items: list[Determination], names: Mapping[str, str]) -> str:
+    of = [*dict.fromkeys(names[item.subject] for item in items if item.subject in names)]
+    more = f" and {len(of) - 2} more" if len(of) > 2 else ""
+    return f"{', '.join(of[:2])}{more}: " if of else ""
+
+
+def _few(lines: list[str], noun: str) -> list[str]:
+    rest = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"and {rest} more {noun}"] if rest > 1 else lines
 
 
 def _inherited(report: Report, bases: list[Relation]) -> str:
