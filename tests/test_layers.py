@@ -12,7 +12,7 @@ SRC = Path(__file__).parent.parent / "src" / "aibom"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("_version", "errors", "limits", "files", "findings", "components", "report", "settings"),
     ("data",),
-    ("sources", "formats", "containers", "sequential", "digests", "inventory"),
+    ("sources", "formats", "containers", "sequential", "digests", "portable_names", "inventory"),
     ("inspectors",),
     ("integrity", "resolvers"),
     ("assessors", "rules"),

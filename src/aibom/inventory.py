@@ -11,6 +11,8 @@ from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.formats import RULES as FORMAT_RULES
 from aibom.formats import mismatch_finding, recognize, role_of
 from aibom.limits import Limits
+from aibom.portable_names import RULES as NAME_RULES
+from aibom.portable_names import check_names
 from aibom.report import Skipped
 from aibom.sources.bytesource import Stamp
 from aibom.sources.protocol import Entry, Fault, Source
@@ -94,6 +96,7 @@ RULES = (
     UNREADABLE,
     NOT_LISTED,
     UNRECOGNIZED_WEIGHTS,
+    *NAME_RULES,
     *FORMAT_RULES,
 )
 
@@ -156,6 +159,7 @@ def take_inventory(source: Source, limits: Limits) -> Inventory:
         file = _repo_file(entry, Format.UNKNOWN)
         unread.append(file)
         findings.append(_fault_finding(file, fault, detail))
+    findings.extend(check_names((*files, *unread)))
     return Inventory(
         files=tuple(files),
         unread=tuple(unread),
