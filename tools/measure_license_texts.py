@@ -19,6 +19,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from build_license_sketches import AS_DISTRIBUTED
+
 from aibom.data.license_table import license_table
 from aibom.resolvers.license_names import keys_of
 from aibom.resolvers.license_texts import detect
@@ -90,7 +92,7 @@ def _spdx(found: Mapping[str, str]) -> Iterator[tuple[str, set[str]]]:
 
 
 def _texts(found: Mapping[str, str], labels: Mapping[str, set[str]]) -> Iterator[tuple[str, set[str], str]]:
-    used = {key for row in license_table().rows if not row.in_spdx for key in row.scancode_keys}
+    used = {key for row in license_table().rows if not row.in_spdx for key in row.scancode_keys} | set(AS_DISTRIBUTED)
     for name, content in found.items():
         if not _LICENSE.fullmatch(name):
             continue
