@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import os
 import shutil
 import statistics
@@ -14,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.measure import AIBOM, ROOT, Group, process
+from bench.peers import label, scanning
 
 REPO = ROOT / "build" / "bench" / "many"
 BIG = ROOT / "build" / "bench" / "sparse"
@@ -45,11 +47,13 @@ def write_files(folder: Path, count: int) -> None:
 
 def in_process(folder: Path) -> tuple[float, float]:
     """Return the seconds that listing with recognizing, and digesting, take in a running process."""
+    from aibom.__main__ import _COLLECT_AFTER as COLLECT_AFTER
     from aibom.digests import digest_files
     from aibom.inventory import take_inventory
     from aibom.settings import Settings
     from aibom.sources.targets import open_source
 
+    gc.set_threshold(*COLLECT_AFTER)  # as the command line does
     settings = Settings(as_of=dt.date(2026, 1, 1), jobs=2)
     source = open_source(str(folder))
     started = time.perf_counter()
@@ -77,6 +81,12 @@ def run() -> list[Group]:
     total = listed + digested
     many.add("list and digest", "aibom, inventory and digests", total, base=loop,
              note=f"{FILES / total:,.0f} files/s; inventory {listed:.2f} s, digests {digested:.2f} s")  # fmt: skip
+    sums = process(["sh", "-c", f"find '{REPO}' -type f -print0 | xargs -0 -P2 -n500 sha256sum"], rounds=3).seconds
+    many.add("digest", "find, sha256sum in two processes", sums, base=loop, note=f"{FILES / sums:,.0f} files/s")
+    if command := scanning("picklescan", str(REPO)):
+        peer = process(command, rounds=3, codes=(0, 1))
+        many.add("list and look at what has the name of a pickle", label("picklescan"), peer.seconds, base=loop,
+                 peak=peer.peak_mib)  # fmt: skip
     scan = process([AIBOM, "scan", str(REPO), "-q", "-o", "json"], rounds=3)
     many.add("everything", "aibom scan -o json", scan.seconds, base=loop, peak=scan.peak_mib)
 

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ AIBOM = str(Path(sys.executable).parent / "aibom")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the results. `seconds` is a median; `limit` names what the figure is held against."""
+    """One line of the results. `seconds` is a median; `values` are figures that something is computed from."""
 
     group: str
     case: str
@@ -28,6 +28,7 @@ class Row:
     ratio: float | None = None
     peak_mib: float | None = None
     note: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -47,11 +48,11 @@ class Group:
     rows: list[Row] = field(default_factory=list)
 
     def add(self, case: str, subject: str, seconds: float, *, base: float | None = None, peak: float | None = None,
-            note: str = "") -> None:  # fmt: skip
+            note: str = "", values: Mapping[str, float] | None = None) -> None:  # fmt: skip
         """Add a row; `base` is the time of what it is compared with."""
         ratio = seconds / base if base else None
         self.rows.append(Row(group=self.name, case=case, subject=subject, seconds=seconds, ratio=ratio, peak_mib=peak,
-                             note=note))  # fmt: skip
+                             note=note, values=values or {}))  # fmt: skip
 
 
 def process(command: Sequence[str], *, rounds: int = 5, codes: Sequence[int] = (0,)) -> Run:
@@ -89,6 +90,15 @@ def function(action: Callable[[], object], *, rounds: int = 5) -> float:
 def peak_mib() -> float:
     """Return this process's own peak, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def evict(paths: Iterable[Path]) -> None:
+    """Drop the files' bytes from the page cache, and nothing else: a colder program is another question."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)  # what is not on the disk yet can't be dropped
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
 def machine() -> str:
