@@ -370,3 +370,15 @@ def test_a_known_target_has_its_known_base() -> None:
     assert [("meta-llama/Llama-3.1-8B", "finetune", None)] == bases(found)
     (evidence,) = found.bases[0].evidence
     assert "known models 2026-11" == evidence.source
+
+
+def test_hints_to_other_architectures_are_left_out() -> None:
+    """A card that lists the whole series of models names the base of this one among others."""
+    text = (
+        "- One is derived from [Qwen](https://huggingface.co/Qwen/Qwen2.5-1.5B).\n"
+        "- Two is derived from [Llama](https://huggingface.co/meta-llama/Llama-3.1-8B).\n"
+    )
+    found = lineage({"README.md": text, **config()})
+    assert ["meta-llama/Llama-3.1-8B"] == [base.name.id for base in found.bases]
+    other = lineage({"README.md": text, "config.json": json.dumps({"model_type": "mistral"})})
+    assert ["Qwen/Qwen2.5-1.5B"] == [base.name.id for base in other.bases]

@@ -262,10 +262,14 @@ def _few(lines: list[str], noun: str) -> list[str]:
 def _inherited(report: Report, bases: list[Relation]) -> str:
     """Return the licences of the base models, with who says so where it is not the base itself."""
     words: dict[str, None] = {}
+    unknown = [edge for edge in bases if not report.resolution.component(edge.target).licenses]
     for edge in bases:
         for claim in report.resolution.component(edge.target).licenses:
             name = claim.expression or claim.key or claim.raw
             words[f" · {name} inherited" + (f" ({claim.evidence.source})" if claim.evidence.source else "")] = None
+    if unknown:
+        of = "the base" if len(bases) == 1 else f"{len(unknown)} of {len(bases)} bases"
+        words[f" · that of {of} unknown"] = None
     return "".join(words)
 
 

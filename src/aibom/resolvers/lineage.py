@@ -123,7 +123,7 @@ def resolve_lineage(
     higher = dict(_higher(stated))
     stated = [claim for claim in stated if claim not in higher]
     findings.extend(_contradictions(stated))
-    chosen = stated or [claim for claim in kept if claim.name.kind == "hub" and _may_be(claim, facts)]
+    chosen = stated or _likely([claim for claim in kept if claim.name.kind == "hub"], facts)
     derivation = _derivation(layout, card, facts, identity, stated)
     bases = tuple(replace(_merge(group, derivation), above=_above(group, higher)) for group in _group(chosen))
     findings.extend(_doubts(bases, layout))
@@ -160,10 +160,20 @@ def _higher(claims: Sequence[BaseClaim]) -> Iterator[tuple[BaseClaim, str]]:
                 break
 
 
-def _may_be(claim: BaseClaim, facts: ModelFacts) -> bool:
-    """A hint to a model of another architecture is to something else that the card speaks of."""
+def _likely(hints: Sequence[BaseClaim], facts: ModelFacts) -> list[BaseClaim]:
+    """Leave out hints to models of another architecture: the card speaks of them for another reason.
+
+    Where the name of one holds that of the architecture, the others are such hints too.
+    """
+    family = facts.family.value.lower() if facts.family else ""
+    fitting = [claim for claim in hints if _may_be(claim, family)]
+    named = [claim for claim in fitting if family and family in claim.name.id.lower()]
+    return named or fitting
+
+
+def _may_be(claim: BaseClaim, family: str) -> bool:
     entry = known(claim.name.id)
-    return entry is None or facts.family is None or not entry.families or facts.family.value in entry.families
+    return not family or entry is None or not entry.families or family in entry.families
 
 
 def _above(group: Sequence[BaseClaim], higher: Mapping[BaseClaim, str]) -> tuple[Base, ...]:
