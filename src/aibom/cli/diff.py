@@ -30,7 +30,7 @@ _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.RENAMED: "
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything changed.")
 def command(old: Path, new: Path, format_: str, *, exit_code: bool) -> int:
-    """Compare OLD and NEW: reports (`-o json`) or CycloneDX documents, ours or another tool's.
+    """Compare OLD and NEW: reports (`-o json`), or CycloneDX and SPDX documents, ours or another tool's.
 
     Two reports made with --tensor-digests are compared tensor by tensor.
 
