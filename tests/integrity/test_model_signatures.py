@@ -3,8 +3,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +35,7 @@ from aibom.components import SignatureStatus
 from aibom.findings import Severity
 from aibom.limits import Limits
 from aibom.settings import Trust
+from aibom.sources.local import DirectorySource
 
 WEIGHTS = b"\x10\0\0\0\0\0\0\0{}              "
 FILES = {"model.safetensors": WEIGHTS, "config.json": b"{}", "README.md": b"# hi\n", "sub/b.txt": b"b\n"}
@@ -320,6 +323,40 @@ def test_a_bundle_of_great_depth_is_an_error() -> None:
     """Ten thousand brackets don't reach the recursive parser."""
     raw = encoded(bundle(statement(GOOD)))[:-1] + b', "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"
     assert SignatureStatus.ERROR is check({**FILES, "model.sig": raw}, trust=TRUST).status
+
+
+@pytest.mark.parametrize("filler", [b"[],", b'"",', b"0,"], ids=["lists", "texts", "numbers"])
+def test_a_bundle_of_very_many_values_is_an_error(filler: bytes) -> None:
+    """Thirty megabytes of empty lists would take twenty times as much memory; they are counted, not parsed."""
+    raw = encoded(bundle(statement(GOOD)))[:-1] + b', "x": [' + filler * 2_100_000 + b"0]}"
+    tracemalloc.start()
+    try:
+        checked = check({**FILES, "model.sig": raw}, trust=TRUST)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(raw)
+    finally:
+        tracemalloc.stop()
+    assert SignatureStatus.ERROR is checked.status
+    assert {("inspection-incomplete", "model.sig")} == checked.grave
+
+
+def test_a_bundle_of_a_hundred_megabytes_is_not_parsed(tmp_path: Path) -> None:
+    """It is refused by its size, digested like any file, and takes no memory."""
+    for name, data in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with (tmp_path / "model.sig").open("wb") as file:
+        file.write(encoded(bundle(statement(GOOD)))[:-1] + b', "x": "')
+        for _ in range(100):
+            file.write(b" " * 1_000_000)
+        file.write(b'"}')
+    tracemalloc.start()
+    try:
+        checked = check(DirectorySource(str(tmp_path)), trust=TRUST)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert SignatureStatus.ERROR is checked.status
+    assert {("inspection-incomplete", "model.sig")} == checked.grave
 
 
 # --- other serializations ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,37 @@ def test_signatures_of_other_kinds_are_recorded() -> None:
     clear = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nhi\n"
     assert SignatureStatus.UNSUPPORTED is check({"a.asc": clear, "a": b"hi"}).one("gpg").status
     assert SignatureStatus.UNSUPPORTED is check({"a.sig": b"\1" * 2_000_000}).one("other-signature").status
+
+
+@pytest.mark.parametrize("arguments", [(), ("-l",), ("-t", "release 1.2, über alles")], ids=["usual", "old", "comment"])
+def test_what_minisign_writes_is_verified(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The program's own keys and signatures: of a digest, of the file itself (-l), with a comment of its own."""
+    if shutil.which("minisign") is None:
+        pytest.skip("minisign is not installed")
+    run = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True, input=b"")
+    (tmp_path / "model.bin").write_bytes(WEIGHTS)
+    run(["minisign", "-G", "-W", "-p", "release.pub", "-s", "release.key"])
+    run(["minisign", "-S", "-s", "release.key", "-m", "model.bin", *arguments])
+    files = {"model.bin": WEIGHTS, "model.bin.minisig": (tmp_path / "model.bin.minisig").read_bytes()}
+    trust = Trust(keys=(material((tmp_path / "release.pub").read_bytes(), "release.pub"),))
+    found = check(files, trust=trust).one("minisign")
+    assert SignatureStatus.VERIFIED is found.status
+    number = (tmp_path / "release.pub").read_text().splitlines()[0].rpartition(" ")[2]
+    # It prints the number without leading zeros.
+    assert f"release.pub ({number:0>16})" == found.signer
+    assert {("signature-invalid", "model.bin.minisig")} == check({**files, "model.bin": b"x"}, trust=trust).grave
+
+
+def test_what_signify_writes_is_verified(tmp_path: Path) -> None:
+    """OpenBSD's program has no trusted comment and always signs the file itself."""
+    program = shutil.which("signify-openbsd") or shutil.which("signify")
+    if program is None:
+        pytest.skip("signify is not installed")
+    run = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "model.bin").write_bytes(WEIGHTS)
+    run([program, "-G", "-n", "-p", "release.pub", "-s", "release.sec"])
+    run([program, "-S", "-s", "release.sec", "-m", "model.bin", "-x", "model.bin.sig"])
+    files = {"model.bin": WEIGHTS, "model.bin.sig": (tmp_path / "model.bin.sig").read_bytes()}
+    trust = Trust(keys=(material((tmp_path / "release.pub").read_bytes()),))
+    assert SignatureStatus.VERIFIED is check(files, trust=trust).one("minisign").status
+    assert {("signature-invalid", "model.bin.sig")} == check({**files, "model.bin": b"x"}, trust=trust).grave

@@ -10,7 +10,7 @@ from typing import Any
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import Role
 from aibom.integrity.claims import HEX_LENGTHS, hexadecimal
-from aibom.integrity.strict_json import strict_object
+from aibom.integrity.strict_json import MAX_BOM_VALUES, strict_object
 from aibom.limits import Limits
 
 # CycloneDX's names of digests to ours. SHA-1 and MD5 are left out: they can be forged, so they prove nothing.
@@ -67,7 +67,7 @@ def read_listing(raw: bytes, limits: Limits) -> BomListing:
         MalformedFile: it is no CycloneDX BOM in JSON, or a digest in it is none.
         LimitExceeded: it is longer or deeper than the limits allow.
     """
-    value = strict_object(raw, limits)
+    value = strict_object(raw, limits, most=MAX_BOM_VALUES)
     if value.get("bomFormat") != "CycloneDX":
         raise MalformedFile("it is no CycloneDX BOM in JSON")
     return _listing(value, f"CycloneDX {value.get('specVersion', '')} JSON")
@@ -82,7 +82,10 @@ def open_listing(raw: bytes, limits: Limits) -> BomListing:
     """
     if len(raw) > limits.json_bytes:
         raise LimitExceeded(f"a BOM of {len(raw)} bytes, limit {limits.json_bytes}")
-    if raw.lstrip()[:1] == b"{" and (value := strict_object(raw, limits)).get("bomFormat") == "CycloneDX":
+    if (
+        raw.lstrip()[:1] == b"{"
+        and (value := strict_object(raw, limits, most=MAX_BOM_VALUES)).get("bomFormat") == "CycloneDX"
+    ):
         return _listing(value, f"CycloneDX {value.get('specVersion', '')} JSON")
     from aibom.documents import open_document  # noqa: PLC0415 -- start-up time
 

@@ -18,7 +18,7 @@ from aibom.integrity.authenticity import Trusted, authenticate
 from aibom.integrity.bundles import BlobSignature, read_bundle
 from aibom.integrity.comparison import acts
 from aibom.integrity.statements import read_statement
-from aibom.integrity.strict_json import strict_object
+from aibom.integrity.strict_json import MAX_BOM_VALUES, strict_object
 from aibom.inventory import take_inventory
 from aibom.settings import Settings
 from aibom.sources.protocol import Source
@@ -156,7 +156,7 @@ def _signature(
                 outcome.signer,
                 [Difference(kind=DifferenceKind.SIGNATURE, message=outcome.message or "the signature does not hold")],
             )
-        statement = read_statement(bundle.content, settings.limits)
+        statement = read_statement(bundle.content, settings.limits, most=MAX_BOM_VALUES)
     except FileFault as fault:
         return refused(str(fault))
     differences = []

@@ -15,7 +15,7 @@ from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import escape_name
 from aibom.integrity.claims import HEX_LENGTHS, Manifest, Resource, hexadecimal, is_plain, resource, shown
 from aibom.integrity.dsse import IN_TOTO, Envelope
-from aibom.integrity.strict_json import strict_object
+from aibom.integrity.strict_json import MAX_VALUES, strict_object
 from aibom.limits import Limits
 
 MODEL_SIGNATURE = "https://model_signing/signature/v1.0"
@@ -37,8 +37,10 @@ class Statement:
     manifest: Manifest
 
 
-def read_statement(envelope: Envelope, limits: Limits) -> Statement:
+def read_statement(envelope: Envelope, limits: Limits, *, most: int = MAX_VALUES) -> Statement:
     """Read the statement in an envelope whose signature has been checked, or that is used as a checksum list only.
+
+    `most` bounds its values.
 
     Raises:
         MalformedFile: it is no statement, or it breaks a rule of its kind.
@@ -46,7 +48,7 @@ def read_statement(envelope: Envelope, limits: Limits) -> Statement:
     """
     if envelope.payload_type != IN_TOTO:
         raise MalformedFile(f"its payload is {shown(envelope.payload_type)}, not an in-toto statement")
-    value = strict_object(envelope.payload, limits)
+    value = strict_object(envelope.payload, limits, most=most)
     match value:
         case {"_type": str(kind), "predicateType": str(predicate_type), "subject": [*subjects]}:
             if kind not in _STATEMENTS:

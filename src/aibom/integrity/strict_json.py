@@ -11,6 +11,12 @@ from aibom.errors import LimitExceeded, MalformedFile
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
+MAX_VALUES = 2_000_000
+"""Values of a document: each takes about a hundred bytes in memory and two in a file, so its size alone bounds nothing.
+A model signature over the most files that a scan lists has 1.2 million.
+"""
+MAX_BOM_VALUES = 8_000_000
+"""The same for a bill of materials that the user names."""
 # A string left open runs to the end of the text, so that no start is tried twice and the scan stays linear.
 _BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
@@ -27,15 +33,17 @@ def read_json(data: ByteSource, limits: Limits) -> Mapping[str, Any]:
     return strict_object(data.read_at(0, data.size), limits)
 
 
-def strict_object(raw: bytes, limits: Limits) -> Mapping[str, Any]:
-    """Parse bytes that have to be one JSON object without a key that stands twice.
+def strict_object(raw: bytes, limits: Limits, *, most: int = MAX_VALUES) -> Mapping[str, Any]:
+    """Parse bytes that have to be one JSON object without a key that stands twice, of at most `most` values.
 
     Raises:
         MalformedFile: they are not UTF-8 or not JSON, or a key stands twice: readers disagree on which one counts.
-        LimitExceeded: longer or deeper than the limits allow; the parser itself is recursive.
+        LimitExceeded: longer, deeper or of more values than the limits allow; the parser itself is recursive.
     """
     if len(raw) > limits.json_bytes:
         raise LimitExceeded(f"{len(raw)} bytes of JSON, limit {limits.json_bytes}")
+    if (values := raw.count(b",") + raw.count(b"[") + raw.count(b"{")) > most:
+        raise LimitExceeded(f"{values} values in JSON, or commas in its texts, limit {most}")
     depth = 0
     for match in _BRACKET.finditer(raw):
         token = match[0]
