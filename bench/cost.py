@@ -24,7 +24,7 @@ _REQUEST_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one repository costs. Seconds are those of one worker on one core, sizes are bytes."""
+    """What one repository costs. Seconds are those that one core computes, sizes are bytes."""
 
     fixed: float
     """Seconds for everything but the bytes of the weights: listing, inspecting, assessing, writing the BOM."""
@@ -35,7 +35,7 @@ class Measured:
     written: float
     """Bytes of BOM, journal and index."""
     remote: float
-    """Seconds for a scan by metadata of a hub that answers at once."""
+    """Seconds for a scan by metadata of a model on a hub."""
     moved: float
     requests: float
     where: str
@@ -65,7 +65,7 @@ def measured(results: Mapping[str, Result]) -> Measured:
 def table(costs: Measured, repositories: int = REPOSITORIES) -> str:
     """Return the figures and what follows from them, as Markdown."""
     lines = [
-        f"Measured with one worker ({costs.where}):",
+        f"Core-seconds of one worker ({costs.where}):",
         "",
         "| | one repository |",
         "|---|---:|",

@@ -120,10 +120,10 @@ def _remote(count: int) -> Group:
 
 
 def _values(count: int, size: int) -> dict[str, float]:
-    """Return what one repository cost: seconds of a worker, bytes read and written."""
+    """Return what one repository cost: seconds that a worker computed, bytes read and written."""
     with sqlite3.connect(OUT / "index.sqlite") as connection:
         scanned, seconds = connection.execute(
-            "SELECT count(*), sum(seconds) FROM targets WHERE status = 'scanned'"
+            "SELECT count(*), sum(cpu_seconds) FROM targets WHERE status = 'scanned'"
         ).fetchone()
     connection.close()
     if scanned != count:

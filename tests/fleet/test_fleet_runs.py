@@ -178,6 +178,7 @@ def test_real_targets_are_scanned(tmp_path: Path) -> None:
     assert good.overview is not None
     assert {"Apache-2.0": "declared"} == good.overview.licenses
     assert "llama" in good.documents["table"]
+    assert 0 < good.cpu_seconds
     bad = scan_target(Task(target=str(tmp_path / "none"), order=ORDER))
     assert (Status.FAILED, True) == (bad.status, "does not exist" in (bad.error or ""))
 

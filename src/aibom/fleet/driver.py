@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aibom.errors import OutputError
@@ -102,14 +102,8 @@ def _slices(folder: Path) -> Iterator[Entry]:
     """Yield what jobs that each took a slice have finished below this folder."""
     for path in sorted(folder.glob(f"slice-*-of-*/{JOURNAL}")):
         for entry, _ in read_entries(path):
-            yield Entry(
-                target=entry.target,
-                status=entry.status,
-                seconds=entry.seconds,
-                error=entry.error,
-                overview=entry.overview,
-                documents={name: f"{path.parent.name}/{place}" for name, place in entry.documents.items()},
-            )
+            places = {name: f"{path.parent.name}/{place}" for name, place in entry.documents.items()}
+            yield replace(entry, documents=places)
 
 
 def _outcome(item: Done[Task, Outcome]) -> Outcome:
@@ -135,6 +129,7 @@ def _keep(outcome: Outcome, folder: Path, write: Callable[[Path, bytes], None]) 
         target=label(outcome.target),
         status=outcome.status,
         seconds=round(outcome.seconds, 3),
+        cpu_seconds=round(outcome.cpu_seconds, 3),
         error=outcome.error,
         overview=outcome.overview,
         documents=places,

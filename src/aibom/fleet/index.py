@@ -14,9 +14,9 @@ from aibom.fleet.summary import Summary, summarize
 FILE_NAME = "index.sqlite"
 _SCHEMA = """
 CREATE TABLE targets (
-    target TEXT PRIMARY KEY, status TEXT NOT NULL, error TEXT, seconds REAL NOT NULL, name TEXT, version TEXT,
-    purl TEXT, root_digest TEXT, verdict TEXT, tone TEXT, covered INTEGER, files INTEGER, bytes INTEGER,
-    parameters INTEGER, architecture TEXT, worst TEXT, gate INTEGER
+    target TEXT PRIMARY KEY, status TEXT NOT NULL, error TEXT, seconds REAL NOT NULL, cpu_seconds REAL NOT NULL,
+    name TEXT, version TEXT, purl TEXT, root_digest TEXT, verdict TEXT, tone TEXT, covered INTEGER, files INTEGER,
+    bytes INTEGER, parameters INTEGER, architecture TEXT, worst TEXT, gate INTEGER
 );
 CREATE TABLE findings (target TEXT, rule TEXT, severity TEXT, count INTEGER, PRIMARY KEY (target, rule));
 CREATE TABLE licenses (target TEXT, license TEXT, basis TEXT, PRIMARY KEY (target, license));
@@ -84,11 +84,13 @@ class Index:
         for table in _DETAILS:
             execute(f"DELETE FROM {table} WHERE target=?", (entry.target,))  # noqa: S608 -- ours
         seen = entry.overview
-        row: tuple[object, ...] = (entry.target, entry.status, entry.error, entry.seconds, *[None] * 13)
+        row: tuple[object, ...] = (
+            entry.target, entry.status, entry.error, entry.seconds, entry.cpu_seconds, *[None] * 13,
+        )  # fmt: skip
         if seen is not None:
             worst = min((rule.severity for rule in seen.rules.values()), key=lambda item: item.rank, default=None)
             row = (
-                *row[:4], seen.name, seen.version, seen.purl, seen.root_digest, seen.verdict, seen.tone, seen.covered,
+                *row[:5], seen.name, seen.version, seen.purl, seen.root_digest, seen.verdict, seen.tone, seen.covered,
                 seen.files, seen.size, seen.parameters, seen.architecture, worst, seen.gate,
             )  # fmt: skip
         execute(f"INSERT OR REPLACE INTO targets VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 -- ours

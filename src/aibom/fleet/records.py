@@ -44,11 +44,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one target; `documents` are texts by format, `seconds` the time in the worker."""
+    """What came of one target; `documents` are texts by format.
+
+    `seconds` is the time in the worker, `cpu_seconds` what it computed in that time: the rest was waiting.
+    """
 
     target: str
     status: Status
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     error: str | None = None
     overview: Overview | None = None
     documents: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +65,7 @@ class Entry:
     target: str
     status: Status
     seconds: float
+    cpu_seconds: float = 0.0
     error: str | None = None
     overview: Overview | None = None
     documents: Mapping[str, str] = field(default_factory=dict)

@@ -43,23 +43,32 @@ def _end_with_parent() -> None:
 
 def scan_target(task: Task) -> Outcome:
     """Scan one target. What the target itself gets wrong is in the outcome; an exception is a fault of ours."""
-    started = time.monotonic()
+    started, computed = time.monotonic(), time.process_time()
     with _wall(task.order.wall_seconds):
         try:
             report = _scan(task.target, task.order)
             options = EmitOptions(spec_version=_spec_version(task.order))
+            seen = overview(report)
+            documents = {name: EMITTERS[name](report, options) for name in task.order.formats}
             return Outcome(
                 target=task.target,
                 status=Status.SCANNED,
                 seconds=time.monotonic() - started,
-                overview=overview(report),
-                documents={name: EMITTERS[name](report, options) for name in task.order.formats},
+                cpu_seconds=time.process_time() - computed,
+                overview=seen,
+                documents=documents,
             )
         except AibomError as fault:
             error = str(fault)
         except MemoryError:
             error = "needs more memory than a worker may have"
-        return Outcome(target=task.target, status=Status.FAILED, seconds=time.monotonic() - started, error=error)
+        return Outcome(
+            target=task.target,
+            status=Status.FAILED,
+            seconds=time.monotonic() - started,
+            cpu_seconds=time.process_time() - computed,
+            error=error,
+        )
 
 
 def _scan(target: str, order: Order) -> Report:
