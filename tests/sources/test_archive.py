@@ -133,3 +133,14 @@ def test_many_members_are_read_without_keeping_all_open(tmp_path: Path) -> None:
     found, source = inventory(tmp_path / "m.zip", zip_bytes(files))
     assert 100 == len(found.files)
     assert len(source._open) <= 33
+
+
+def test_a_packed_folder_with_an_array_is_a_folder(tmp_path: Path) -> None:
+    """An array among other files makes no archive of arrays, and a file that packing made longer has its own size."""
+    files = {"chat/vectors.npy": b"\x93NUMPY\1\0" + bytes(120), "chat/a.txt": b"q"}
+    found, _ = inventory(tmp_path / "chat.zip", zip_bytes(files))
+    assert {"vectors.npy": 128, "a.txt": 1} == {file.path: file.size for file in found.files}
+    (tmp_path / "only.zip").write_bytes(zip_bytes({"a.npy": files["chat/vectors.npy"]}))
+    only = open_source(str(tmp_path / "only.zip"))
+    assert isinstance(only, SingleFileSource), "arrays alone are one file of NumPy's, whatever its name"
+    assert [Format.NUMPY_NPZ] == [file.format for file in take_inventory(only, Limits()).files]

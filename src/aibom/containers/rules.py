@@ -128,9 +128,12 @@ class Notes:
     left_out: int = 0
 
     def add(self, rule: Rule, message: str, *, offset: int | None = None, severity: Severity | None = None) -> None:
-        """Keep a note, or count it when there are enough."""
+        """Keep a note once, however often the member is opened; count it when there are enough."""
+        note = Note(rule=rule, message=message, offset=offset, severity=severity)
+        if note in self.kept:
+            return
         if len(self.kept) < self.limit:
-            self.kept.append(Note(rule=rule, message=message, offset=offset, severity=severity))
+            self.kept.append(note)
         else:
             self.left_out += 1
 

@@ -46,7 +46,7 @@ def read_directory(data: ByteSource, limits: Limits) -> ZipDirectory:
     """
     notes = Notes(limit=limits.findings_per_file)
     listing = read_listing(data, limits, notes)
-    if data.distant and data.size > _READ_WHOLE_BYTES and listing.ranges:
+    if _is_far(data) and listing.ranges:
         # A local header an entry is a request an entry: they are read where an entry is opened, the rest is unchecked.
         named = _with_unique_names(listing.entries, notes)
         return ZipDirectory(entries=tuple(named), notes=notes, gaps=(), faults=tuple(listing.faults), checked=False)
@@ -60,6 +60,10 @@ def read_directory(data: ByteSource, limits: Limits) -> ZipDirectory:
         faults.append(MalformedFile("the archive has no directory; its entries were found by their own headers"))
     named = _with_unique_names([*entries, *others, *between.hidden], notes)
     return ZipDirectory(entries=tuple(named), notes=notes, gaps=tuple(between.gaps), faults=tuple(faults))
+
+
+def _is_far(data: ByteSource) -> bool:
+    return data.distant and data.size > _READ_WHOLE_BYTES
 
 
 def _with_unique_names(entries: list[ZipEntry], notes: Notes) -> list[ZipEntry]:
@@ -94,7 +98,7 @@ def open_entry(
         LimitExceeded: a method that is not supported, real encryption, or more bytes than allowed.
     """
     notes = notes if notes is not None else Notes(limit=0)
-    if entry.data_offset is None and data.distant:
+    if entry.data_offset is None and _is_far(data):
         ((entry, *_), _) = locate(data, [entry], notes)
     if entry.data_offset is None or entry.data_offset > data.size:
         raise MalformedFile(f"the data of {entry.name} is not in the file")
@@ -176,10 +180,9 @@ def open_zip(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -
                 if entry.is_directory:
                     continue
                 budget.take(members=1)
-                # An entry that says it is empty is looked at all the same if it has bytes.
                 yield Member(
                     name=entry.name,
-                    size=max(entry.size, entry.compressed_size),
+                    size=_size_of(entry),
                     open=_opener(data, entry, limits, budget, notes),
                 )
             yield from _gap_members(file, data, directory, budget)
@@ -191,6 +194,12 @@ def open_zip(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -
 
     container.iterator = members()
     return container
+
+
+def _size_of(entry: ZipEntry) -> int:
+    # An entry that says it is empty is looked at all the same if it has bytes. What is packed may be larger than what
+    # it stands for; of what is stored, readers differ in which of the two sizes they believe.
+    return max(entry.size, entry.compressed_size) if entry.stored else entry.size or entry.compressed_size
 
 
 def _archive_members(data: ByteSource, row: list[tuple[int, int]], budget: Budget, notes: Notes) -> Iterator[Member]:

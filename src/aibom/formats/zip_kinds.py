@@ -44,7 +44,9 @@ def _by_names(names: frozenset[str], file_name: str) -> Format:
         return Format.KERAS_V3
     if "schema.json" in names:
         return Format.SKOPS
-    if any(member.endswith(".npy") for member in names):
+    # A folder that was packed may hold an array among other things, and is no archive of arrays for that.
+    arrays = [member.endswith((".npy", "/")) for member in names]
+    if any(member.endswith(".npy") for member in names) and (all(arrays) or file_name.endswith(".npz")):
         return Format.NUMPY_NPZ
     return Format.ZIP
 
