@@ -479,3 +479,14 @@ def test_several_arrays_in_one_file_are_each_digested() -> None:
     first, second = np.asfortranarray(ARRAY), np.asfortranarray(ARRAY + 1)
     found = digests({"a.npy": npy(first) + npy(second) + objects.getvalue() + npy(first)})
     assert {"a": expected(first), "a.1": expected(second)} == {name: found[name] for name in ("a", "a.1")}
+
+
+def test_many_files_may_ask_for_no_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a second read may cost is counted for the whole target."""
+    monkeypatch.setattr(tensor_elements, "_GROWTH_FLOOR", 0)
+    wide: View = (0, (9000,), (0,))
+    files = {f"{n}.bin": checkpoint([wide], elements=1000, packed=False) for n in range(5)}
+    report = scanned(files)
+    found = [tensor.digest for item in report.inspections if item.tensors for tensor in item.tensors.tensors]
+    size = sum(map(len, files.values()))
+    assert 8 * size // (4 * 9000 + 4 * 1000) == sum(value is not None for value in found) < 5

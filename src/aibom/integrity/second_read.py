@@ -29,14 +29,19 @@ def read_again(
         found = digested.get(item.file.path)
         if found is not None and found.fault is None and _is_worth_it(item):
             wanted.setdefault(item.file.path, []).append(number)
-    files = {(item.file.path, item.file.members): item.file for item in inspections if item.file.path in wanted}
+    files: dict[str, dict[tuple[str, ...], RepoFile]] = {path: {} for path in wanted}
+    for item in inspections:
+        if item.file.path in files:
+            files[item.file.path][item.file.members] = item.file
     done = list(inspections)
+    # What one file takes, the others don't get: a thousand small ones may ask for no more than a big one.
+    purse, budget = Purse.of(sum(digested[path].size for path in wanted)), Budget.of(limits)
     for path, numbers in wanted.items():
         try:
             with source.open(path) as data:
                 again = {
-                    number: digest_rest(inspections[number], inner, Purse.of(data.size), limits)
-                    for number, inner in _opened(data, path, _by_place(inspections, numbers), files, limits)
+                    number: digest_rest(inspections[number], inner, purse, limits)
+                    for number, inner in _opened(data, _by_place(inspections, numbers), files[path], limits, budget)
                 }
                 if not _is_unchanged(data, digested[path]):
                     continue
@@ -80,19 +85,18 @@ def _by_place(inspections: tuple[Inspection, ...], numbers: Iterable[int]) -> di
 
 def _opened(
     data: ByteSource,
-    path: str,
     places: Mapping[tuple[str, ...], int],
-    files: Mapping[tuple[str, tuple[str, ...]], RepoFile],
+    files: Mapping[tuple[str, ...], RepoFile],
     limits: Limits,
+    budget: Budget,
 ) -> Iterator[tuple[int, ByteSource]]:
     """Yield the number and the bytes of every inspection of one file. Of a broken container, what came before."""
     if () in places:
         yield places[()], data
     outer = frozenset(members[:depth] for members in places for depth in range(len(members)))
-    budget = Budget.of(limits)
     waiting: list[tuple[tuple[str, ...], Iterator[tuple[str, ByteSource]]]] = []
-    if () in outer and (path, ()) in files:
-        waiting.append(((), _members(files[path, ()], data, limits, budget)))
+    if () in outer and () in files:
+        waiting.append(((), _members(files[()], data, limits, budget)))
     while waiting:
         above, listing = waiting[-1]
         name, inner = next(listing, ("", None))
@@ -102,8 +106,8 @@ def _opened(
         members = (*above, name)
         if members in places:
             yield places[members], inner
-        if members in outer and (path, members) in files:
-            waiting.append((members, _members(files[path, members], inner, limits, budget)))
+        if members in outer and members in files:
+            waiting.append((members, _members(files[members], inner, limits, budget)))
 
 
 def _members(file: RepoFile, data: ByteSource, limits: Limits, budget: Budget) -> Iterator[tuple[str, ByteSource]]:

@@ -28,7 +28,7 @@ from aibom.sources.bytesource import ByteSource, SliceSource
 _TORCH = frozenset({Format.PYTORCH_ZIP, Format.TORCHSCRIPT, Format.PYTORCH_LEGACY})
 REARRANGED = _TORCH | {Format.NUMPY_NPY}
 """Formats whose tensors are put in order here."""
-# What all tensors of one file may come to, beside its size.
+# What all tensors that are read again may come to, beside the size of their files.
 _GROWTH = 8
 _GROWTH_FLOOR = 256 * MIB
 # Steps that are taken one by one, each about a microsecond: rows of a transposed view, elements that lie far apart.
@@ -40,14 +40,14 @@ _COMPLEX = frozenset({"C64", "C128"})
 
 @dataclass(slots=True)
 class Purse:
-    """What the tensors of one file may still cost: bytes, and steps that are taken one by one."""
+    """What the tensors of a target may still cost: bytes, and steps that are taken one by one."""
 
     bytes: int
     steps: int
 
     @classmethod
     def of(cls, size: int) -> Purse:
-        """Start with what a file of `size` bytes may cost."""
+        """Start with what files of `size` bytes may cost."""
         return cls(bytes=_GROWTH_FLOOR + _GROWTH * size, steps=_MOST_STEPS)
 
     def pays(self, size: int, steps: int = 0) -> bool:
