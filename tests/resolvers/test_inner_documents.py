@@ -20,6 +20,7 @@ from tests.resolvers.targets import DAY
 
 from aibom.components import Component, RelationKind, Resolution
 from aibom.errors import TargetError
+from aibom.findings import Finding
 from aibom.pipeline import scan
 from aibom.settings import Settings
 from aibom.sources.local import open_local
@@ -57,6 +58,11 @@ def scanned(folder: Path, files: Files) -> Resolution:
         path.write_bytes(data.encode() if isinstance(data, str) else data)
     source: Source = open_local(str(folder))
     return scan(source, Settings(as_of=DAY), created=CREATED).resolution
+
+
+def scanned_findings(folder: Path) -> tuple[Finding, ...]:
+    """All findings of a folder that was written."""
+    return scan(open_local(str(folder)), Settings(as_of=DAY), created=CREATED).findings
 
 
 def root(result: Resolution) -> Component:
@@ -193,6 +199,49 @@ def test_an_archive_of_several_models_says_nothing_of_one(tmp_path: Path) -> Non
         "two/config.json": config,
     }
     assert [] == lineage(scanned(tmp_path, {"m.zip": zipped(inside), "b.txt": ""}))
+
+
+def test_a_document_that_is_too_large_is_not_expanded(tmp_path: Path) -> None:
+    """A card of gigabytes in a small archive costs nothing: no document is so large."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("README.md", CARD + " " * 3 * 1024 * 1024)
+        archive.writestr("LICENSE", mit())
+        archive.writestr("model.safetensors", WEIGHTS)
+    result = scanned(tmp_path, {"m.zip": out.getvalue(), "b.txt": ""})
+    assert [] == lineage(result)
+    assert ("detected", "MIT", "m.zip › LICENSE:1") in licenses(result)
+
+
+def test_what_inspection_did_not_get_through_is_not_expanded_again(tmp_path: Path) -> None:
+    """A compressed tar that breaks off has said so; its documents are not read from what is left of it."""
+    packed = gzip.compress(tar({"README.md": CARD, "model.safetensors": WEIGHTS, "z": bytes(50_000)}), mtime=0)
+    result = scanned(tmp_path, {"m.tar.gz": packed[:-20], "config.json": "{}"})
+    assert [] == lineage(result)
+    assert "archive-damaged" in {item.rule.id for item in scanned_findings(tmp_path)}
+
+
+def test_a_compressed_file_that_is_no_tar_has_no_documents(tmp_path: Path) -> None:
+    """One file that was compressed is no repository, whatever its name."""
+    result = scanned(tmp_path, {"config.json.gz": gzip.compress(WEIGHTS, mtime=0), "README.md": CARD})
+    assert ["README.md:3"] == [place for _, _, place in lineage(result)]
+
+
+def test_a_container_that_can_not_be_opened_again_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails on the second look is no fault of the scan: the first one has said what is wrong."""
+
+    def gone(_: object) -> None:
+        raise TargetError("it is gone")
+
+    monkeypatch.setattr("aibom.resolvers.inner_documents._Documents.entries", gone)
+    assert [] == lineage(scanned(tmp_path, {"m.zip": zipped({"README.md": CARD, "m.safetensors": WEIGHTS}), "b": ""}))
+
+
+def test_only_so_many_members_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing without end is cut."""
+    monkeypatch.setattr("aibom.resolvers.inner_documents._MOST_MEMBERS", 1)
+    inside: Files = {"model.safetensors": WEIGHTS, "README.md": CARD}
+    assert [] == lineage(scanned(tmp_path, {"m.zip": zipped(inside), "b": ""}))
 
 
 def test_a_pdf_inside_is_named_with_its_place(tmp_path: Path) -> None:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from aibom.components import Inspection
-from aibom.containers import CONTAINERS
-from aibom.errors import AibomError, FileFault
+from aibom.errors import AibomError, FileFault, MalformedFile
 from aibom.files import Coverage, Format, Location, RepoFile, Role
 from aibom.findings import Evidence, Finding
 from aibom.resolvers.layouts import Layout, find_models
@@ -81,20 +80,25 @@ def _joined(all_terms: Sequence[Terms]) -> Terms:
 
 
 def _tells(repository: Repository, path: str) -> bool:
-    """Say whether a container is worth opening again: inspection saw a document in it."""
+    """Say whether a container is worth opening again: inspection saw a document in it.
+
+    What has to be expanded whole is opened again only where inspection came to its end within the limits, which hold
+    for all containers of a target together.
+    """
     outer = repository.inspection(path)
-    if outer is None or outer.file.format not in _ARCHIVES | _COMPRESSED:
+    members = repository.members(path)
+    if outer is None or not members:
         return False
-    return outer.file.format in {Format.NEMO, Format.TORCHSERVE_MAR} or any(
-        _TELLING.search(item.file.members[-1]) for item in repository.members(path)
+    if outer.file.format in _COMPRESSED and outer.coverage is not Coverage.COMPLETE:
+        return False
+    return outer.file.format is Format.TORCHSERVE_MAR or (
+        outer.file.format in _ARCHIVES | _COMPRESSED and any(_TELLING.search(item.file.members[-1]) for item in members)
     )
 
 
 def _read(repository: Repository, path: str) -> InnerDocuments | None:
     try:
         with _opened(repository, path) as opened:
-            if opened is None:
-                return None
             inner, above = opened
             layouts = find_models(inner)
             if len(layouts) != 1:
@@ -123,15 +127,13 @@ def _in_parts(inner: Repository, layout: Layout) -> Iterator[BaseClaim]:
 
 
 @contextmanager
-def _opened(repository: Repository, path: str) -> Iterator[tuple[Repository, tuple[str, ...]] | None]:
+def _opened(repository: Repository, path: str) -> Iterator[tuple[Repository, tuple[str, ...]]]:
     """Yield the members of a container as a repository, and the members above them, while the container is open."""
     outer = repository.inspection(path)
     assert outer is not None
-    with repository.open(path) as data:
+    with repository.open(path) as data, ExitStack() as later:
         source, above = _source(repository, outer.file, data)
-        if source is None:
-            yield None
-            return
+        later.callback(source.close)
         source.keep_folder = True
         seen = {
             item.file.members[len(above)]: item
@@ -147,15 +149,23 @@ def _opened(repository: Repository, path: str) -> Iterator[tuple[Repository, tup
         yield Repository(source, inspections, repository.limits), above
 
 
-def _source(repository: Repository, file: RepoFile, data: ByteSource) -> tuple[ArchiveSource | None, tuple[str, ...]]:
+def _source(repository: Repository, file: RepoFile, data: ByteSource) -> tuple[ArchiveSource, tuple[str, ...]]:
     if file.format in _COMPRESSED:
+        archive = open_archive(file.path, data, repository.limits)
+        if archive is None:
+            raise MalformedFile("what is compressed is no archive")
         # A compressed tar is the only member of what compresses it.
-        members = {item.file.members[0] for item in repository.members(file.path)}
-        archive = open_archive(file.path, data, repository.limits) if len(members) == 1 else None
-        return archive, tuple(members)
-    if file.format not in CONTAINERS:
-        return None, ()
-    return ArchiveSource(file, data, repository.limits), ()
+        return archive, repository.members(file.path)[0].file.members[:1]
+    return _Documents(file, data, repository.limits), ()
+
+
+class _Documents(ArchiveSource):
+    """An archive of which only what is small enough for a document is opened, whatever it is called."""
+
+    def open(self, path: str) -> ByteSource:
+        if path in self._members and self._members[path].size > self._limits.text_bytes:
+            raise OSError(27, "too large for a document", path)
+        return super().open(path)
 
 
 def _inspection(entry: Entry, seen: Inspection | None) -> Inspection:
