@@ -47,7 +47,7 @@ def directory(files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.Monke
 
 def tar_of(files: dict[str, bytes], mode: str, folder: str = "chat/") -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as tar:
+    with tarfile.open(fileobj=out, mode=mode) as tar:  # type: ignore[call-overload]  # a mode by name
         for name, data in files.items():
             info = tarfile.TarInfo(folder + name)
             info.size = len(data)
