@@ -87,6 +87,47 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+COMMANDS: dict[str, list[str]] = {
+    "score": ["score", "out.cyclonedx", "--explain"],
+    "score of XML": ["score", "out.cyclonedx-xml", "--explain"],
+    "score of SPDX": ["score", "out.spdx", "--explain"],
+    "score as JSON": ["score", "out.spdx", "--format", "json"],
+    "score of hostile SPDX": ["score", "foreign.spdx.json", "--explain"],
+    "diff": ["diff", "out.json", "clean.cdx.json"],
+    "diff of XML and SPDX": ["diff", "out.cyclonedx-xml", "foreign.spdx.json"],
+    "diff as JSON": ["diff", "clean.cdx.json", "foreign.spdx.json", "--format", "json"],
+    "convert": ["convert", "out.json", "-o", "markdown"],
+    "convert of a BOM": ["convert", "foreign.spdx.json", "-o", "html"],
+    "explain": ["explain", "\x1b]0;owned\x07\u202e=1+1"],
+    "a file that is not there": ["score", "\x1b[31m\u202e.json"],
+}
+ACTS = "\x1b[31m\x1b]0;owned\x07\u202e\x9b2J<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_commands_that_read_documents_say_nothing_that_acts(
+    arguments: list[str], outputs: dict[str, str], tmp_path: Path
+) -> None:
+    """Score, diff, convert and explain print no control, no change of direction, whatever a document holds."""
+    for name, text in outputs.items():
+        (tmp_path / f"out.{name}").write_text(text, "utf-8")
+    clean = {"bomFormat": "CycloneDX", "specVersion": "1.6",
+             "metadata": {"component": {"type": "machine-learning-model", "name": ACTS}}}  # fmt: skip
+    (tmp_path / "clean.cdx.json").write_text(json.dumps(clean))
+    model = {"type": "ai_AIPackage", "spdxId": ACTS, "name": ACTS, "software_packageVersion": ACTS}
+    document = {"type": "SpdxDocument", "spdxId": "d", "rootElement": [ACTS]}
+    finding = {"type": "security_Vulnerability", "spdxId": "v", "name": ACTS, "summary": f"critical: {ACTS}"}
+    (tmp_path / "foreign.spdx.json").write_text(json.dumps({"@context": "x", "@graph": [document, model, finding]}))
+    done = subprocess.run(
+        [sys.executable, "-m", "aibom", *arguments], capture_output=True, check=False, timeout=60, cwd=tmp_path
+    )
+    said = (done.stdout + done.stderr).decode()
+    assert said
+    assert done.returncode in {0, 1, 2, 3}
+    assert "Traceback" not in said
+    assert set() == {char for char in said if not char.isprintable() and char != "\n"}
+
+
 def texts(value: object) -> list[str]:
     match value:
         case str():

@@ -107,9 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(*lines: str | None) -> None:
+    from aibom.emitters.inert import visible  # noqa: PLC0415 -- start-up time
+
     for line in lines:
         if line is not None:
-            click.echo(line, err=True)
+            # A message may name a file, and a file's name may paint a terminal.
+            click.echo(visible(line), err=True)
 
 
 def _show_trace() -> None:
