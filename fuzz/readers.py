@@ -68,7 +68,8 @@ def scan_repository(data: bytes) -> None:
     if not any(parts):
         return
     created = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    report = scan(MemoryRepo(dict(zip(names, parts, strict=False))), Settings(as_of=created.date()), created=created)
+    settings = Settings(as_of=created.date(), tensor_digests=True)
+    report = scan(MemoryRepo(dict(zip(names, parts, strict=False))), settings, created=created)
     for name in EMITTERS:
         emit(report, name)
     bugs = [item for item in report.findings if "please report this" in item.message]

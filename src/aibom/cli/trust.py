@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from aibom.config import PolicyTable
 from aibom.errors import FileFault, MalformedFile, UsageError
 from aibom.settings import Material, Trust
+
+if TYPE_CHECKING:
+    from aibom.config import PolicyTable
 
 # A keyring of a whole distribution has a few MiB.
 _MAX_BYTES = 64 * 1024 * 1024
@@ -56,10 +58,9 @@ def read_options(options: dict[str, Any], policy: PolicyTable | None = None, fol
     from aibom.integrity.certificates import read_authorities  # noqa: PLC0415 -- start-up time
     from aibom.integrity.keys import read_key  # noqa: PLC0415
 
-    policy = policy or PolicyTable()
     base = folder or Path()
     keys = tuple(_read(path, "--key") for path in options["keys"])
-    keys += tuple(_read(base / path, "trusted-keys") for path in policy.trusted_keys)
+    keys += tuple(_read(base / path, "trusted-keys") for path in (policy.trusted_keys if policy else ()))
     authorities = tuple(_read(path, "--ca") for path in options["authorities"])
     root = _read(options["trusted_root"], "--trusted-root") if options["trusted_root"] else None
     for item in keys:
@@ -71,10 +72,10 @@ def read_options(options: dict[str, Any], policy: PolicyTable | None = None, fol
     return Trust(
         keys=keys,
         authorities=authorities,
-        identities=(*options["identities"], *policy.trusted_identities),
+        identities=(*options["identities"], *(policy.trusted_identities if policy else ())),
         issuers=options["issuers"],
         trusted_root=root,
-        require_signature=bool(options.get("require_signature")) or policy.require_signature,
+        require_signature=bool(options.get("require_signature") or (policy and policy.require_signature)),
     )
 
 

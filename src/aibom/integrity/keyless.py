@@ -6,7 +6,6 @@ nothing is fetched, and its cache in the user's home is not looked at.
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,9 @@ def verify_keyless(
     Raises:
         MalformedFile: the user's trusted root is none.
     """
-    if importlib.util.find_spec("sigstore") is None:
+    from importlib.util import find_spec  # noqa: PLC0415 -- start-up time
+
+    if find_spec("sigstore") is None:
         return KeylessOutcome(missing=_MISSING)
     from sigstore.errors import Error  # noqa: PLC0415 -- optional, and slow to import
     from sigstore.models import Bundle  # noqa: PLC0415
