@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from aibom.errors import TargetError, UsageError
+from aibom.errors import AibomError, TargetError, UsageError
 from aibom.files import escape_name
 from aibom.report import Skipped, SourceFacts
 from aibom.sources.answers import NetworkError
 from aibom.sources.bytesource import ByteSource
+from aibom.sources.known_hosts import known_hosts_only
 from aibom.sources.network import Network, quiet_dependencies
 from aibom.sources.protocol import Entry, Fault
 from aibom.sources.ranges import LARGEST_WINDOW, RangeSource, ReadBudget, RemoteLimits
 
 # Scheme to the extra that brings its file system, for the hint.
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+_EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "abfs": "azure", "sftp": "sftp"}
 # These reach into this machine or chain file systems, which a target's spelling has no business to do.
 _REFUSED = frozenset(
     {"file", "local", "memory", "simplecache", "filecache", "blockcache", "cached", "reference", "dir"}
@@ -114,12 +115,19 @@ class StoreSource:
 def _connect(target: str, scheme: str) -> tuple[Any, str]:
     quiet_dependencies()
     core = importlib.import_module("fsspec.core")
+    host = urlsplit(target).netloc.rpartition("@")[2]
     try:
-        store, root = core.url_to_fs(target, skip_instance_cache=True)
+        options = {"host_key_policy": known_hosts_only()} if scheme == "sftp" else {}
+        store, root = core.url_to_fs(target, skip_instance_cache=True, **options)
     except ImportError as fault:
         extra = _EXTRAS.get(scheme)
         hint = f'pip install "aibom[{extra}]"' if extra else str(fault)
         raise UsageError(f"{scheme}:// needs a package that is not installed", hint=hint) from fault
     except ValueError as fault:
         raise UsageError(f"{scheme}:// targets are not supported: {fault}") from fault
+    except AibomError:
+        raise
+    except Exception as fault:
+        # Some stores connect when they are made, and each has errors of its own.
+        raise TargetError(f"{host} can't be reached: {type(fault).__name__}: {fault}") from fault
     return store, root
