@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,3 +237,19 @@ def test_names_of_a_hostile_listing_stay_names(
     asked = [path for _, path, _ in hub.requests if "/resolve/" in path]
     assert not any("/../" in path for path in asked)
     assert any("x%3Fy%23z%252e" in path for path in asked), "a name is quoted as a whole"
+
+
+def test_a_large_zip_is_compared_where_it_is_opened(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    """The pickle's own header is held against the directory; that the other headers were not read is said."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("archive/version", b"3\n")
+        archive.writestr("archive/data/0", bytes(10_000_000))
+    hub.repos["acme/chat"].files = {"pytorch_model.bin": out.getvalue().replace(b"data.pkl", b"datb.pkl", 1)}
+    assert 1 == main(["scan", "hf://acme/chat", "-o", "json", "-q", "--lineage", "offline"])
+    report = json.loads(capsys.readouterr().out)
+    (found,) = [item["message"] for item in report["findings"] if item["rule"]["id"] == "archive-ambiguous"]
+    assert "datb.pkl" in found
+    assert "partial" == report["inspections"][0]["coverage"]
+    assert hub.bytes_sent < 500_000
