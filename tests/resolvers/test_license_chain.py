@@ -71,6 +71,7 @@ CASES = (
     Case("gpl-3.0", FT, "cc-by-nc-4.0", CONFLICT, "license-conflict"),
     Case("apache-2.0", FT, "mpl-2.0", DUTY),
     Case("apache-2.0", FT, "qwen-research", CONFLICT, "license-laundered"),
+    Case("cc-by-nc-4.0", FT, "cohere-cc-by-nc-aup", REVIEW, "license-dropped"),
     Case("apache-2.0", FT, "mistral-modified-mit", CONFLICT, "license-laundered"),
     Case("mit", FT, "kimi-k2-modified-mit", DUTY),
     Case("lfm-1.0", FT, "mistral-modified-mit", DUTY),
@@ -187,6 +188,13 @@ def test_a_guess_is_no_finding() -> None:
     """Lineage that nobody stated leads to a review, and to no finding."""
     found = judge(node("child", "mit", Edge(parent=node("base", "llama3.1"), operation=FT, stated=False)))
     assert (REVIEW, {""}) == (found.verdict, {issue.rule for issue in found.issues})
+
+
+def test_what_is_missing_is_named_for_what_it_is() -> None:
+    """Non-commercial terms with a policy, declared non-commercial: the policy is missing, not the ban."""
+    base = Edge(parent=node("base", "cohere-cc-by-nc-aup"), operation=FT)
+    (issue,) = [item for item in judge(node("child", "cc-by-nc-4.0", base)).issues if item.rule]
+    assert issue.message.endswith(": use restrictions")
 
 
 def test_cycles_end() -> None:

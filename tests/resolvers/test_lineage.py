@@ -382,3 +382,37 @@ def test_hints_to_other_architectures_are_left_out() -> None:
     assert ["meta-llama/Llama-3.1-8B"] == [base.name.id for base in found.bases]
     other = lineage({"README.md": text, "config.json": json.dumps({"model_type": "mistral"})})
     assert ["Qwen/Qwen2.5-1.5B"] == [base.name.id for base in other.bases]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        config(_name_or_path="bert-base-uncased", model_type="bert"),
+        {
+            "README.md": "A fine-tuned version of [x](https://huggingface.co/bert-base-uncased) on y.\n",
+            **config(model_type="bert"),
+        },
+        {
+            "README.md": "Derived from https://huggingface.co/bert-base-uncased/blob/main/README.md\n",
+            **config(model_type="bert"),
+        },
+    ],
+)
+def test_an_old_name_that_is_known_is_a_hint(files: dict[str, str]) -> None:
+    """Old models have no owner in their name; where it is known whereto they moved, the hint leads there."""
+    (base,) = lineage(files).bases
+    assert ("bert-base-uncased", True) == (base.name.name, base.inferred)
+
+
+def test_an_old_name_that_is_known_is_resolved() -> None:
+    """`gpt2` names one repository: what is missing is the commit, not the model; other bare names stay unresolved."""
+    assert [("base-unpinned", "low")] == said(lineage(card(base_model="gpt2")).findings)
+    assert [("base-unresolved", "low")] == said(lineage(card(base_model="my-old-model")).findings)
+
+
+def test_every_part_of_a_merge_counts() -> None:
+    """A model on the author's disk went into the merge as the others did, and nobody knows which it is."""
+    recipe = "models:\n- model: a/b\n- model: ./local/wizard\nmerge_method: linear\n"
+    found = lineage({"mergekit_config.yml": recipe, **config()})
+    assert [("a/b", "merge"), ("wizard", "merge")] == [base[:2] for base in bases(found)]
+    assert ("base-unresolved", "low") in said(found.findings)

@@ -93,7 +93,9 @@ _CREDIT = re.compile(
 _ACKNOWLEDGED = re.compile(
     r"credit|acknowledge|attribution|notices of origin|name source|state origin|public statements|technology statement"
 )
-_RESEARCH = re.compile(r"research|non-?commercial|non-?production|academic|evaluation", re.IGNORECASE)
+_RESEARCH = re.compile(r"research|non-?production|academic|evaluation", re.IGNORECASE)
+_NON_COMMERCIAL = re.compile(r"non-?commercial", re.IGNORECASE)
+_POLICY = re.compile(r"policy|AUP|acceptable use|prohibited", re.IGNORECASE)
 _LIGHT_FIELDS = frozenset(
     {"none", "none beyond copyleft", "none seen (secondary)", "USAGE_POLICY file: comply with applicable law"}
 )
@@ -156,7 +158,9 @@ def _prohibitions(row: License) -> Iterator[Term]:
     if field not in _LIGHT_FIELDS and not re.fullmatch(r"non-?commercial(?: only)?", field):
         # Field limits bind whoever uses the model, in whatever product, and where the text says so its outputs.
         reach = (_D, _O, _H, _P) if row.family in {"openrail", "gemma"} else (_D, _H, _P)
-        argument = "research" if _RESEARCH.search(field) else "policy"
+        # A ban on commercial use is a term of its own: what a policy adds to it is the policy.
+        narrow = _RESEARCH.search(field) or (_NON_COMMERCIAL.search(field) and not _POLICY.search(field))
+        argument = "research" if narrow else "policy"
         yield Term(kind=Kind.FORBID, about=About.FIELD, reach=reach, text=field, argument=argument)
 
 

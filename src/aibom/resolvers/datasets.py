@@ -18,7 +18,7 @@ _MAX_DATASETS = 1000
 # What trainers write for data that was read from files: the name of a reader in the `datasets` library.
 _READERS = frozenset({
     "generator", "json", "csv", "parquet", "text", "arrow", "pandas", "sql", "imagefolder", "audiofolder",
-    "videofolder", "webdataset", "none", "null", "unknown_dataset",
+    "videofolder", "webdataset", "none", "null", "unknown", "unknown_dataset",
 })  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from aibom.findings import Evidence, Finding, Rule, Severity, Subject
 from aibom.report import SourceFacts
 from aibom.resolvers.hub_names import ModelName, parse_name
 from aibom.resolvers.layouts import Layout
-from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims, same_model
+from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims, is_known_name, same_model
 from aibom.resolvers.repository import Repository
 
 LINEAGE_CONTRADICTION = Rule(
@@ -123,7 +123,7 @@ def resolve_lineage(
     higher = dict(_higher(stated))
     stated = [claim for claim in stated if claim not in higher]
     findings.extend(_contradictions(stated))
-    chosen = stated or _likely([claim for claim in kept if claim.name.kind == "hub"], facts)
+    chosen = stated or _likely([claim for claim in kept if is_known_name(claim.name)], facts)
     derivation = _derivation(layout, card, facts, identity, stated)
     bases = tuple(replace(_merge(group, derivation), above=_above(group, higher)) for group in _group(chosen))
     findings.extend(_doubts(bases, layout))
@@ -186,8 +186,9 @@ def _group(claims: Sequence[BaseClaim]) -> list[list[BaseClaim]]:
     for claim in sorted(claims, key=lambda item: item.trust):
         groups.setdefault(claim.name.key, []).append(claim)
     found = list(groups.values())
-    # A path on the author's machine says nothing that a stated name does not say better.
-    named = [group for group in found if group[0].name.kind != "local"]
+    # A path on the author's machine says nothing that a stated name does not say better, but of a merge, into which
+    # each of them went.
+    named = [group for group in found if group[0].name.kind != "local" or group[0].derivation is Derivation.MERGE]
     return named or found
 
 
@@ -250,7 +251,7 @@ def _doubts(bases: Sequence[Base], layout: Layout) -> list[Finding]:
         place = next((item.location for item in base.evidence if item.location), None)
         if base.inferred:
             continue
-        if base.name.kind in {"local", "name"}:
+        if base.name.kind == "local" or not (is_known_name(base.name) or base.name.kind == "url"):
             findings.append(Finding.of(BASE_UNRESOLVED, f"the base is {base.name.shown}", place))
         elif base.name.commit is None:
             # An adapter fetches its base by name whenever it is loaded; of other models the base is history.

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from aibom.components import Derivation, ModelCard, Scalar
+from aibom.data.known_bases import canonical
 from aibom.files import Format
 from aibom.findings import Evidence
 from aibom.report import SourceFacts
@@ -37,7 +38,7 @@ _MODELSPEC_BASES = {
 # As the Trainer writes: This model is a fine-tuned version of a link to the base, on the data of this name.
 _MADE_FROM = re.compile(
     r"(?:fine-?tuned?\b|distilled|quanti[sz]ed|converted|derived|adapted|based on|original model|base model)"
-    r"(?:[^.\n]|\.(?!\s)){0,120}?https?://(?:huggingface\.co|hf\.co)/(?P<id>[\w.-]{1,96}/[\w.-]{1,96})",
+    r"(?:[^.\n]|\.(?!\s)){0,120}?https?://(?:huggingface\.co|hf\.co)/(?P<id>[\w.-]{1,96}(?:/(?!(?:blob|tree|resolve)/)[\w.-]{1,96})?)",
     re.IGNORECASE,
 )
 _NO_OWNERS = frozenset({"datasets", "spaces", "docs", "papers", "blog", "collections", "models", "learn", "tasks"})
@@ -175,6 +176,11 @@ def _gguf(layout: Layout) -> Iterator[BaseClaim]:
         return  # every quantisation of one repository carries the same keys
 
 
+def is_known_name(name: ModelName) -> bool:
+    """Say whether a name leads to one repository: one with its owner, or an old one that is known to have moved."""
+    return name.kind == "hub" or (name.kind == "name" and "/" in canonical(name.name))
+
+
 def _of_another(claim: BaseClaim, about: str) -> BaseClaim:
     """A parent whose name is not the file's own was not merely stored in another form."""
     same = same_model(about, claim.name.name) or claim.derivation is Derivation.MERGE
@@ -292,7 +298,7 @@ def _config_hints(repository: Repository, layout: Layout) -> Iterator[BaseClaim]
     for key, raw in (("_name_or_path", layout.config.get("_name_or_path")), ("hf_hub_id", pretrained.get("hf_hub_id"))):
         for claim in _claim(raw, path, key, Trust.HINT):
             # A path of the author's machine, or a class name that some versions write, names nothing.
-            if claim.name.kind == "hub":
+            if is_known_name(claim.name):
                 line = line_of(repository.text(path), f'"{key}"')
                 yield replace(claim, evidence=stated(path, f"{key}: {claim.name.id}", line))
 
