@@ -5,10 +5,15 @@ Run by `make fuzz`; SECONDS bounds each target. A crash is written to build/fuzz
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+import os
 import pkgutil
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +21,16 @@ ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "build" / "fuzz"
 sys.path.insert(0, str(ROOT))
 
-# One target for all readers of files, one for whole repositories.
-TARGETS = ("file", "repository")
+# One target for all readers of files, one for whole repositories, one for the command line over a directory.
+TARGETS = ("file", "repository", "command")
+# A repository takes hundreds of times as long as a file: all seeds would leave no time to change them.
+_SEEDS = {"repository": 60, "command": 60}
 WATCHED = frozenset({"containers", "formats", "inspection", "inspectors", "integrity", "resolvers"})
 _MOST_BYTES = 65_536
+NAMES = ("config.json", "README.md", "model.safetensors", "pytorch_model.bin", "LICENSE", "modeling_x.py",
+         "tokenizer_config.json", "requirements.txt", "model.onnx", "SHA256SUMS")  # fmt: skip
+# What stands between the files of a repository, and between a file's name and its content.
+_CUT, _NAMED = b"\xff\x00", b"\xff\x01"
 
 
 def read_file(data: bytes) -> None:
@@ -62,30 +73,61 @@ def scan_repository(data: bytes) -> None:
     from aibom.pipeline import scan
     from aibom.settings import Settings
 
-    names = ("config.json", "README.md", "model.safetensors", "pytorch_model.bin", "LICENSE", "modeling_x.py",
-             "tokenizer_config.json", "requirements.txt", "model.onnx", "SHA256SUMS")  # fmt: skip
-    parts = data.split(b"\xff\x00", len(names) - 1)
+    parts = data.split(_CUT, len(NAMES) - 1)
     if not any(parts):
         return
     created = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     settings = Settings(as_of=created.date(), tensor_digests=True)
-    report = scan(MemoryRepo(dict(zip(names, parts, strict=False))), settings, created=created)
+    report = scan(MemoryRepo(dict(zip(NAMES, parts, strict=False))), settings, created=created)
     for name in EMITTERS:
         emit(report, name)
     bugs = [item for item in report.findings if "please report this" in item.message]
     assert not bugs, bugs
 
 
-FUNCTIONS: dict[str, Callable[[bytes], None]] = {"file": read_file, "repository": scan_repository}
+def run_command(data: bytes) -> None:
+    """Run the command line over a directory whose files, and some of their names, are cut out of the bytes."""
+    from aibom.cli import main
+    from aibom.emitters import EMITTERS
+
+    kind = sorted(EMITTERS)[data[0] % len(EMITTERS)] if data else "json"
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as place:
+        folder, out = Path(place, "model"), Path(place, "out")
+        folder.mkdir()
+        for name, part in zip(NAMES, data[1:].split(_CUT, len(NAMES) - 1), strict=False):
+            given, separator, body = part.partition(_NAMED)
+            path = folder / (_file_name(given) if separator else name)
+            with contextlib.suppress(OSError):
+                path.write_bytes(body if separator else part)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            code = main(["scan", str(folder), "-q", "--fail-on", "never", "-o", f"{kind}={out}"])
+        # 3: there was nothing to scan. Anything that we did not foresee says that it is a bug.
+        assert code in {0, 3}, (code, said.getvalue())
+        assert "this is a bug" not in said.getvalue(), said.getvalue()
+        assert out.exists() is (code == 0)
+        assert code or b"please report this" not in out.read_bytes()
 
 
-def seeds() -> list[bytes]:
+def _file_name(raw: bytes) -> str:
+    name = raw.replace(b"/", b"_").replace(b"\0", b"_")[:200]
+    return "_" if name in {b"", b".", b".."} else os.fsdecode(name)
+
+
+FUNCTIONS: dict[str, Callable[[bytes], None]] = {
+    "file": read_file, "repository": scan_repository, "command": run_command,
+}  # fmt: skip
+
+
+def seeds(target: str) -> list[bytes]:
     """Return the hostile files and small real ones: a fuzzer that starts inside the formats finds more."""
     from tests.e2e.hostile_files import every_hostile_file
 
     found = [b"\0" + body for _, body in every_hostile_file() if len(body) < _MOST_BYTES]
     real = (ROOT / "fixtures" / "real").rglob("*")
-    return found + [b"\0" + path.read_bytes() for path in real if path.is_file() and path.stat().st_size < 20_000]
+    found += [b"\0" + path.read_bytes() for path in real if path.is_file() and path.stat().st_size < 20_000]
+    return found[:: -(-len(found) // _SEEDS.get(target, len(found)))]
 
 
 def main() -> int:
@@ -112,8 +154,9 @@ def main() -> int:
     worst = 0
     for target in TARGETS:
         corpus = CORPUS / target
-        corpus.mkdir(parents=True, exist_ok=True)
-        for number, body in enumerate(seeds()):
+        shutil.rmtree(corpus, ignore_errors=True)
+        corpus.mkdir(parents=True)
+        for number, body in enumerate(seeds(target)):
             (corpus / f"seed-{number:04}").write_bytes(body)
         command = [sys.executable, __file__, target, str(corpus), f"-max_total_time={seconds}", "-rss_limit_mb=2048",
                    f"-max_len={_MOST_BYTES}", "-timeout=20", f"-artifact_prefix={CORPUS}/{target}-"]  # fmt: skip
