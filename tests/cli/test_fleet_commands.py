@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fleet.fleet_work import LONG, lines_of, until
+from tests.hub_double import HubRepo, running_hub
 
 from aibom.cli import main
 
@@ -62,6 +63,23 @@ def test_a_fleet_says_what_a_scan_says(mirror: Path, capsys: pytest.CaptureFixtu
     assert 1 == main(["scan", "mirror/two", "-o", "cyclonedx", "--jobs", "1"])
     (path,) = [path for path in Path("out/results").rglob("*.cdx.json") if "two" in path.name]
     assert json.loads(capsys.readouterr().out) == json.loads(path.read_bytes())
+
+
+def test_the_models_of_an_organisation(tmp_path: Path) -> None:
+    """`hf://owner/*` is every model that the hub lists there, each scanned where it lies."""
+    files = {path.name: path.read_bytes() for path in CHAT.iterdir() if path.is_file()}
+    repos = {f"acme/{name}": HubRepo(dict(files)) for name in ("one", "two")} | {"other/three": HubRepo(dict(files))}
+    with running_hub(repos) as hub:
+        done = subprocess.run(
+            [AIBOM, "fleet", "hf://acme/*", "--out", "out", "--jobs", "2"], capture_output=True, text=True, check=False,
+            env={**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN_PATH": str(tmp_path / "none")},
+        )  # fmt: skip
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "2 scanned · 24 files" in done.stdout
+    with sqlite3.connect("out/index.sqlite") as connection:
+        purls = [purl.split("@")[0] for (purl,) in connection.execute("SELECT purl FROM targets ORDER BY purl")]
+    connection.close()
+    assert ["pkg:huggingface/acme/one", "pkg:huggingface/acme/two"] == purls
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("critical", 1)])
