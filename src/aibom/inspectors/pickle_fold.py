@@ -52,7 +52,9 @@ def fold(call: Call, read: Reader, budget: Budget) -> Node:
     Raises:
         CannotFoldError: it is no such call.
     """
-    args = call.args if isinstance(call.args, tuple) else ()
+    args = call.args[:_ARGUMENTS] if isinstance(call.args, tuple) else ()
+    if isinstance(call.callee, Call) and isinstance(call.callee.args, tuple) and len(call.callee.args) > _ARGUMENTS:
+        raise CannotFoldError
     match call.callee:
         case Global(module=module, name=name) if call.kwargs is None or (
             isinstance(call.kwargs, Dict) and not call.kwargs.items

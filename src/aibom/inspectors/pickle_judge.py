@@ -11,27 +11,16 @@ from aibom.findings import Finding, Rule, Severity
 from aibom.inspectors import pickle_rules as rules
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_fold import FOLDABLE, Budget, CannotFoldError, Computed, Reader, fold
-from aibom.inspectors.pickle_globals import Effect, Entry, GlobalTable, Role, Standing, global_table, modern_name
+from aibom.inspectors.pickle_globals import Effect, GlobalTable, Role, Standing, global_table, modern_name
+from aibom.inspectors.pickle_judged import MOST_ARGUMENTS, first_of, judged
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, How, Node, PersistentId, SetOf, Unknown
+from aibom.inspectors.pickle_reach import entry_of, leads_out
 from aibom.inspectors.pickle_records import Noted, Record, record_findings
 from aibom.inspectors.pickle_words import LONG, call_text, name_text, value_text
 
 # What the unpickler itself looks up on an instance: state that puts something callable there makes it run.
 _LOOKED_UP = frozenset({"__setstate__", "append", "extend", "add", "__class__", "__dict__", "__setitem__"})
-# Attribute steps that lead out of an object to the interpreter, besides every name that begins with `__`.
-_STEPS_OUT = frozenset(
-    {"mro", "f_globals", "f_locals", "f_builtins", "gi_frame", "tb_frame", "func_globals", "modules"}
-)
-# A module of the library under another module's name (`logging.os`, `random._os`) is a way around lists of names.
-_ELSEWHERE = frozenset({
-    "os", "sys", "subprocess", "builtins", "importlib", "shutil", "ctypes", "posix", "nt", "socket", "pickle",
-    "marshal", "runpy", "pty", "eval", "exec", "system", "popen", "import", "imp", "pkgutil", "io", "codeop",
-})  # fmt: skip
 _PURE_ROOTS = frozenset({"builtins", "_codecs", "codecs", "operator", "_operator", "base64", "binascii", "zlib"})
-_NESTED_LOADS = frozenset({
-    "pickle.loads", "_pickle.loads", "dill.loads", "dill._dill.loads", "cloudpickle.loads",
-    "cloudpickle.cloudpickle.loads", "torch.storage._load_from_bytes",
-})  # fmt: skip
 # They are harmless, but what they give is called.
 _MAKE_CALLABLES = frozenset({"attrgetter", "itemgetter", "methodcaller"})
 _PYTHON2_PROTOCOLS = 3
@@ -39,16 +28,7 @@ _DEPTH = 16
 # A file that has more of these is hostile whatever comes; each costs memory that no limit on opcodes accounts for.
 _MOST_GLOBALS = 10_000
 _MOST_NOTED = 1_000
-_MOST_STEPS = 32
-_MOST_ARGUMENTS = 64
-# What they do with arguments that can't be told harms nobody.
-_ANY_ARGUMENTS = frozenset({
-    "functools.partial", "_functools.partial", "builtins.type", "dill._dill._load_type",
-    "cloudpickle.cloudpickle._builtin_type",
-})  # fmt: skip
 _HIGHER_ORDER = frozenset({"builtins", "operator", "_operator", "itertools", "functools"})
-_REACHES_OUT = Entry(standing=Standing.DANGEROUS, effect=Effect.ATTRIBUTE, reason="leads into the interpreter")
-_PART_OF_KNOWN = Entry(standing=Standing.FAMILY)
 
 
 @dataclass(slots=True)
@@ -60,7 +40,7 @@ class Judge:
     table: GlobalTable = field(default_factory=global_table)
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
     _noted: dict[tuple[str, str], Noted] = field(default_factory=dict)
-    _registered: dict[int, tuple[str, str]] = field(default_factory=dict)
+    registered: dict[int, tuple[str, str]] = field(default_factory=dict)
     _checked: dict[int, tuple[Dict, int]] = field(default_factory=dict)
     _folding: Budget = field(default_factory=Budget)
 
@@ -100,7 +80,7 @@ class Judge:
             protocol < _PYTHON2_PROTOCOLS or self._dangerous(module, name)
         ):
             node.module, node.name = module, name
-        self._record(node)
+        self.record(node)
         return node
 
     def computed(self, module: Node, name: Node, offset: int) -> Node:
@@ -112,14 +92,14 @@ class Judge:
 
     def called(self, call: Call) -> Node:
         """Judge a call and return its result."""
-        for arg in call.args[:_MOST_ARGUMENTS] if isinstance(call.args, tuple | list) else ():
+        for arg in call.args[:MOST_ARGUMENTS] if isinstance(call.args, tuple | list) else ():
             if isinstance(arg, Global) and arg.name.endswith("__dict__") and not self._rebuilds_code(call.callee):
                 message = f"hands {name_text(arg.path)} on, through which anything can be reached"
                 self.note(rules.DANGEROUS_IMPORT, message, call.offset)
-        return self._call(call, call.callee, call.args, _DEPTH)
+        return self.call(call, call.callee, call.args, _DEPTH)
 
     def _rebuilds_code(self, callee: Node) -> bool:
-        entry = self._record(callee).entry if isinstance(callee, Global) else None
+        entry = self.record(callee).entry if isinstance(callee, Global) else None
         return entry is not None and entry.effect is Effect.EMBEDDED
 
     def built(self, target: Node, state: Node, offset: int) -> None:
@@ -129,7 +109,7 @@ class Judge:
                 self._check_state(part, offset)
         match target:
             case Global():
-                self._record(target).use_as(Use.STATE_SET)
+                self.record(target).use_as(Use.STATE_SET)
                 self.note(rules.STATE_HOOK, f"sets attributes on the imported {name_text(target.path)}", offset)
             case Call() | PersistentId(args=("module", Global(), *_)):
                 self._constructed(target)
@@ -141,7 +121,7 @@ class Judge:
         match target:
             case Global():
                 path = Global(target.module, f"{target.name}.{method}", offset)
-                self._record(target).use_as(Use.CALLED, Call(path, tuple(items), None, How.METHOD, offset))
+                self.record(target).use_as(Use.CALLED, Call(path, tuple(items), None, How.METHOD, offset))
             case Call():
                 self._constructed(target)
             case Unknown() | PersistentId():
@@ -153,8 +133,8 @@ class Judge:
     def extension(self, code: int, offset: int) -> Node:
         """Resolve an extension code that the stream itself has registered; any other can't be told."""
         self.note(rules.EXTENSION_CODE, f"imports extension code {code}", offset)
-        if code in self._registered:
-            return self.imported(Global(*self._registered[code], offset), _PYTHON2_PROTOCOLS)
+        if code in self.registered:
+            return self.imported(Global(*self.registered[code], offset), _PYTHON2_PROTOCOLS)
         return Unknown(f"extension code {code}", offset)
 
     def odd(self, message: str, offset: int) -> None:
@@ -164,49 +144,27 @@ class Judge:
     # --- imports ------------------------------------------------------------------------------------------------------
 
     def _dangerous(self, module: str, name: str) -> bool:
-        entry = self._entry(module, name)
+        entry = entry_of(self.table, module, name)
         return entry is not None and entry.standing is Standing.DANGEROUS
 
     def _hidden(self, node: Global) -> None:
-        entry = self._entry(*modern_name(node.module, node.name))
+        entry = entry_of(self.table, *modern_name(node.module, node.name))
         severity = Severity.HIGH if entry and entry.standing is Standing.SAFE else Severity.CRITICAL
         message = f"imports {name_text(node.path)} under a name that it puts together"
         self.note(rules.OBFUSCATED, message, node.offset, severity=severity)
 
-    def _record(self, node: Global) -> Record:
+    def record(self, node: Global) -> Record:
+        """Return what is noted about a global.
+
+        Raises:
+            WalkFault: the file has more of them than any honest one.
+        """
         key = (node.module, node.name)
         if key not in self._records:
             if len(self._records) >= _MOST_GLOBALS:
                 raise WalkFault(f"more than {_MOST_GLOBALS} different imports", node.offset, limit=True)
-            self._records[key] = Record(*key, self._entry(*key), node.offset)
+            self._records[key] = Record(*key, entry_of(self.table, *key), node.offset)
         return self._records[key]
-
-    def _entry(self, module: str, name: str) -> Entry | None:
-        """Look a name up; a dotted one is followed step by step."""
-        found = self.table.exact.get((module, name))
-        if found:
-            return found
-        steps = name.split(".", _MOST_STEPS)
-        if len(steps) > _MOST_STEPS:
-            return _REACHES_OUT
-        entry = self.table.find(module, steps[0])
-        for count, step in enumerate(steps, 1):
-            known = self.table.exact.get((module, ".".join(steps[:count])))
-            if known and known.standing is Standing.DANGEROUS:
-                return known
-            if count == len(steps) > 1 and step == "__new__":
-                return _safe_to_make(entry)
-            if (count > 1 and (step in _STEPS_OUT or step.startswith("__"))) or step in {"__builtins__", "__loader__"}:
-                return _REACHES_OUT
-            if known is None and step.strip("_") in _ELSEWHERE and entry and entry.standing is not Standing.DANGEROUS:
-                return _REACHES_OUT
-            # A module's attribute may be another module: `logging` `os.system` is `os.system`.
-            through = self.table.find(".".join(steps[: count - 1]), step) if count > 1 else None
-            if through and through.standing is Standing.DANGEROUS:
-                return through
-        if len(steps) > 1 and entry and entry.standing is Standing.SAFE:
-            return _PART_OF_KNOWN
-        return entry
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -214,13 +172,14 @@ class Judge:
         """An object got state or elements: a method of its class ran."""
         match made:
             case Call(callee=PersistentId(args=("module", Global() as cls, *_))):
-                self._record(cls).use_as(Use.STATE_SET)
+                self.record(cls).use_as(Use.STATE_SET)
             case Call(callee=Global(module="copyreg"), args=(Global() as cls, *_)):
-                self._record(cls).use_as(Use.STATE_SET)
+                self.record(cls).use_as(Use.STATE_SET)
             case Call(callee=Global() as cls):
-                self._record(cls).use_as(Use.STATE_SET)
+                self.record(cls).use_as(Use.STATE_SET)
 
-    def _call(self, call: Call, callee: Node, args: Node, depth: int) -> Node:
+    def call(self, call: Call, callee: Node, args: Node, depth: int) -> Node:
+        """Judge the use of a callable with arguments, at `call`; callables wrapped in `depth` others are followed."""
         if depth == 0:
             self.note(rules.UNKNOWN_CALL, "calls a callable that is wrapped too deep to tell", call.offset)
             return call
@@ -241,11 +200,11 @@ class Judge:
         return call
 
     def _call_global(self, call: Call, callee: Global, args: Node, depth: int) -> Node:
-        record = self._record(callee)
+        record = self.record(callee)
         entry = record.entry
         if entry and entry.role is Role.JUDGED:
             record.use_as(Use.CALLED, call)
-            return self._judged(call, callee, args, depth)
+            return judged(self, call, callee, args, depth)
         if call.how is How.NEW:
             record.use_as(Use.CONSTRUCTED)
             # NEWOBJ refuses what is no class, but INST and OBJ call it: a known function is called either way.
@@ -265,9 +224,9 @@ class Judge:
 
     def _callbacks(self, args: Node, call: Call) -> None:
         """Count functions that are handed to Python's own helpers as called: some of these call what they get."""
-        for arg in args[:_MOST_ARGUMENTS] if isinstance(args, tuple) else ():
+        for arg in args[:MOST_ARGUMENTS] if isinstance(args, tuple) else ():
             if isinstance(arg, Global):
-                record = self._record(arg)
+                record = self.record(arg)
                 if record.entry is None or record.entry.standing is not Standing.SAFE:
                     record.use_as(Use.CALLED, Call(arg, None, None, How.CALL, call.offset))
 
@@ -279,23 +238,25 @@ class Judge:
 
     def _call_result(self, call: Call, callee: Call, args: Node, depth: int) -> Node:
         """Judge the call of what another call gave."""
-        given = args if isinstance(args, tuple) else ()
+        few = first_of(args)
+        given = few if isinstance(few, tuple) else ()
+        bound = first_of(callee.args)
         name = callee.callee.name if isinstance(callee.callee, Global) else ""
         folded = self._folded(Call(callee, args, None, How.CALL, call.offset), call)
         if folded is not call:
             return folded
-        match name, callee.args:
-            case ("attrgetter", tuple() as names) if len(names) <= _MOST_ARGUMENTS:
-                results = [self._attribute(given[0] if given else None, path, call) for path in names]
+        match name, bound:
+            case ("attrgetter", tuple() as names) if names is callee.args:
+                results = [self.attribute(given[0] if given else None, path, call) for path in names]
                 return results[0] if len(results) == 1 else tuple(results)
             case ("methodcaller", (method, *rest)):
-                bound = self._attribute(given[0] if given else None, method, call)
-                return self._call(call, bound, tuple(rest), depth - 1)
+                fetched = self.attribute(given[0] if given else None, method, call)
+                return self.call(call, fetched, tuple(rest), depth - 1)
             case ("itemgetter", tuple()):
                 return call
             case ("partial", tuple() as first) if first or callee.state:
                 inner, bound_args = _partial_parts(callee)
-                return self._call(call, inner, (*bound_args, *given), depth - 1)
+                return self.call(call, inner, (*bound_args[:MOST_ARGUMENTS], *given), depth - 1)
             case ("getattr", (str() | bytes() | Blob(), str(), *_)):
                 message = "calls a method of a text to compute a value"
                 self.note(rules.OBFUSCATED, message, call.offset, severity=Severity.HIGH)
@@ -305,7 +266,7 @@ class Judge:
         self.note(rules.UNKNOWN_CALL, f"calls the result of {what}", call.offset, evidence=shown)
         return call
 
-    def _attribute(self, owner: Node, name: Node, call: Call) -> Node:
+    def attribute(self, owner: Node, name: Node, call: Call) -> Node:
         """Judge the fetching of an attribute by name; return what is known of it."""
         if not isinstance(name, str):
             message = "fetches an attribute under a name that can't be told from the file"
@@ -313,80 +274,10 @@ class Judge:
             return Unknown("an attribute of unknown name", call.offset)
         if isinstance(owner, Global):
             return self.imported(Global(owner.module, f"{owner.name}.{name}", call.offset), _PYTHON2_PROTOCOLS)
-        if any(step in _STEPS_OUT or step.startswith("__") for step in name.split(".")):
+        if leads_out(name):
             message = f"fetches the attribute {value_text(name)}, which leads into the interpreter"
             self.note(rules.DANGEROUS_IMPORT, message, call.offset)
         return call
-
-    def _judged(self, call: Call, callee: Global, args: Node, depth: int) -> Node:
-        """Judge callables that are as harmless as their arguments."""
-        given = args if isinstance(args, tuple) else ()
-        match callee.path, given:
-            case "builtins.getattr", (owner, name, *_):
-                return self._attribute(owner, name, call)
-            case (("numpy.core._ufunc_reconstruct" | "numpy._core._ufunc_reconstruct"), (module, name)):
-                if isinstance(module, str) and isinstance(name, str):
-                    return self.imported(Global(module, name, call.offset), _PYTHON2_PROTOCOLS)
-                return self.computed(module, name, call.offset)
-            case (
-                ("builtins.map" | "builtins.filter" | "builtins.apply" | "functools.reduce" | "_functools.reduce"),
-                (function, *rest),
-            ):
-                spread = callee.name == "apply" and rest
-                self._call(call, function, rest[0] if spread else tuple(rest), depth - 1)
-            case (
-                ("torch._tensor._rebuild_from_type" | "torch._tensor._rebuild_from_type_v2"),
-                (function, cls, inner, *_),
-            ):
-                if isinstance(cls, Global):
-                    self._record(cls).use_as(Use.STATE_SET)
-                self._call(call, function, inner, depth - 1)
-            case "jax._src.array._reconstruct_array", (function, inner, *_):
-                self._call(call, function, inner, depth - 1)
-            case (("operator.call" | "_operator.call"), (function, *rest)):
-                self._call(call, function, tuple(rest), depth - 1)
-            case (
-                ("operator.setitem" | "_operator.setitem" | "operator.delitem" | "_operator.delitem"),
-                (target, *rest),
-            ):
-                self.extended(target, "__setitem__", rest, call.offset)
-            case "builtins.setattr", (target, name, value, *_):
-                self._set_attribute(target, name, value, call)
-            case (("dill._dill._load_type" | "cloudpickle.cloudpickle._builtin_type"), (str(name), *_)):
-                if name in {"CodeType", "FunctionType", "LambdaType", "ModuleType", "MethodType"}:
-                    return self.imported(Global("types", name, call.offset), _PYTHON2_PROTOCOLS)
-            case "builtins.type", (_, _, *_):
-                shown = (call_text("type", args, longest=LONG),)
-                self.note(rules.UNKNOWN_CALL, "makes a class of its own", call.offset, evidence=shown)
-            case "copyreg.add_extension", (str(module), str(name), int(code)):
-                self._registered[code] = (module, name)
-                path = name_text(f"{module}.{name}")
-                self.note(rules.EXTENSION_CODE, f"registers extension code {code} for {path}", call.offset)
-            case _, (content, *_) if callee.path in _NESTED_LOADS:
-                if not self.nested(content, call):
-                    message = f"calls {callee.path} on something that could not be looked at"
-                    self.note(rules.DANGEROUS_IMPORT, message, call.offset)
-                elif callee.module != "torch.storage":
-                    self.note(rules.NESTED, "loads a pickle that it holds as bytes", call.offset)
-            case path, (Global() as cls, *rest) if path.startswith(("copyreg.", "sklearn.", "pandas.")):
-                use = Use.STATE_SET if len(rest) > 1 else Use.CONSTRUCTED
-                self._record(cls).use_as(use)
-                if path == "copyreg._reconstructor" and rest and isinstance(rest[0], Global):
-                    self._record(rest[0]).use_as(Use.CONSTRUCTED)
-            case path, (function, *rest) if path.startswith("itertools."):
-                # The arguments are in what it iterates over.
-                self._call(call, function, None, depth - 1)
-            case path, _ if path not in _ANY_ARGUMENTS:
-                shown = (call_text(name_text(path), args, longest=LONG),)
-                message = f"calls {name_text(path)} with arguments that can't be told"
-                self.note(rules.UNKNOWN_CALL, message, call.offset, evidence=shown)
-        return call
-
-    def _set_attribute(self, target: Node, name: Node, value: Node, call: Call) -> None:
-        if isinstance(target, Call) and name in {"__qualname__", "__module__", "__doc__", "__name__"}:
-            return
-        shown = f"setattr({value_text(target)}, {value_text(name)}, {value_text(value)})"
-        self.note(rules.DANGEROUS_IMPORT, f"calls {shown}; loading this file changes the running program", call.offset)
 
     def _check_state(self, state: Dict, offset: int) -> None:
         # The same dict may be set again and again: only what came since is looked at.
@@ -402,20 +293,13 @@ class Judge:
                 self.note(rules.STATE_HOOK, message, offset)
 
 
-def _safe_to_make(entry: Entry | None) -> Entry | None:
-    """Return what `class.__new__` is where the class is that: safe to call if the class is safe to construct."""
-    if entry and entry.standing is Standing.SAFE and entry.role in {Role.CONSTRUCT, Role.CALL}:
-        return Entry(standing=Standing.SAFE, role=Role.CALL)
-    return entry
-
-
 def _partial_parts(partial: Call) -> tuple[Node, tuple[Node, ...]]:
     """Return function and bound arguments of a functools.partial; its state overrides what it was made with."""
     if partial.state:
-        match partial.state[-1]:
+        match first_of(partial.state[-1]):
             case (function, tuple() as args, *_):
                 return function, args
-    match partial.args:
+    match first_of(partial.args):
         case (function, *rest):
             return function, tuple(rest)
     return Unknown("a partial of nothing", partial.offset), ()

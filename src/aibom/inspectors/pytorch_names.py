@@ -19,6 +19,11 @@ T = TypeVar("T")
 _DEPTH = 200
 """How deep names go; checkpoints have fewer than ten levels."""
 _NAME_LENGTH = 4096
+_NAMES_EACH, _NAMES_SPARE = 64, 1000
+"""How many names a tensor may have on average, and how many more there may be.
+
+A few lists that hold one another twice each give every tensor in them a million names.
+"""
 _BARE = "tensor"
 """The name of a tensor that is the whole file."""
 
@@ -49,17 +54,18 @@ class Naming(Generic[T]):
     most: int
     complete: bool = True
     persistent: list[PersistentId] = field(default_factory=list)
+    _named: int = 0
     _holders: set[int] = field(default_factory=set)
     _read: dict[int, T | None] = field(default_factory=dict)
 
     def tensors(self, root: Node) -> Iterator[Named[T]]:
-        """Yield at most `most` tensors in the order of the file."""
+        """Yield at most `most` tensors of all roots together, in the order of the file."""
         self._survey(root)
         read, holders = self._read, self._holders
+        most = min(self.most, _NAMES_SPARE + _NAMES_EACH * len(read))
         levels: list[tuple[str, str, Iterator[tuple[str, Node]], int]] = []
         # An object that contains itself has no end of names; one is enough.
         on_path: set[int] = set()
-        yielded = 0
         name, through = "", ""
         prefix, items = "", iter((("", root),))
         marker = 0
@@ -67,8 +73,8 @@ class Naming(Generic[T]):
             for key, item in items:
                 at = id(item)
                 if at in read:
-                    yielded += 1
-                    if yielded > self.most:
+                    self._named += 1
+                    if self._named > most:
                         self.complete = False
                         return
                     tensor = read[at]
