@@ -68,6 +68,10 @@ site: $(STAMP)  ## build the documentation as a web site into site/; a broken li
 bench: $(STAMP)  ## measure, side by side with peers, and write bench/RESULTS.md
 	$(BIN)/python bench/run.py
 
+peers: $(STAMP)  ## give picklescan, modelscan, fickling and modelaudit the same files, and write docs/peers.md (minutes)
+	$(BIN)/python -m tools.peers
+	$(BIN)/pytest -q -m real tests/e2e/test_peers.py
+
 fuzz: $(STAMP)  ## feed every reader with a fuzzer's bytes, SECONDS for each target (needs atheris)
 	$(BIN)/python fuzz/readers.py $(or $(SECONDS),60)
 
