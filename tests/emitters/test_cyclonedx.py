@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -744,6 +745,44 @@ def test_citations_tell_who_supplied_a_value() -> None:
     assert ("tool:aibom", "computed") == (parameters["attributedTo"], parameters["note"].split(":")[0])
     assert "file:README.md" == cited["/metadata/component/licenses/0"]["attributedTo"]
     assert "file:README.md" == cited["/metadata/component/pedigree/ancestors/0"]["attributedTo"]
+
+
+def test_settings_and_passages_are_cited_from_their_files() -> None:
+    """A setting comes from the configuration, what the card considers from the line of its heading."""
+    doc = to_document(fine_tune_report())
+    cited = {pointer: entry["note"] for entry in doc["citations"] for pointer in entry["pointers"]}
+    names = {entry["name"]: number for number, entry in enumerate(root_of(doc)["properties"])}
+    at = f"/metadata/component/properties/{names['cdx:ai-ml:model:hyperparameter:hidden_size']}"
+    assert "declared: config.json" == cited[at]
+    considerations = root_of(doc)["modelCard"]["considerations"]
+    passages = [key for key in ("useCases", "technicalLimitations", "users") if key in considerations]
+    assert passages
+    for key in passages:
+        for number in range(len(considerations[key])):
+            note = cited[f"/metadata/component/modelCard/considerations/{key}/{number}"]
+            assert re.fullmatch(r"declared: README\.md:\d+", note), key
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [(8_030_261_248, "8.03B"), (7_000_000_000, "7B"), (22_713_216, "22.7M"), (6_736, "6.74K"), (512, "512")],
+)
+def test_the_registered_count_has_a_unit(parameters: int, expected: str) -> None:
+    """`7B`, as the property taxonomy writes it, beside the exact number."""
+    fact = Fact(value=parameters, basis=Basis.COMPUTED, evidence=said("counted"))
+    root = root_of(to_document(make_report(components=[model(model=ModelFacts(parameters=fact))])))
+    assert [expected] == values(root, "cdx:ai-ml:model:parameter:count")
+    assert [str(parameters)] == values(root, "aibom:model:parameters")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("LORA", ["lora"]), ("P_TUNING", ["prompt"]), ("IA3", ["adapter"]), (None, [])]
+)
+def test_how_an_adapter_was_tuned_is_told_in_registered_words(kind: str | None, expected: list[str]) -> None:
+    """Only of what a configuration calls an adapter: how else a model was tuned, nobody has stated."""
+    facts = ModelFacts(config={"peft_type": kind} if kind else {})
+    root = root_of(to_document(make_report(components=[model(model=facts)])))
+    assert expected == values(root, "cdx:ai-ml:model:parameter:tune_method")
 
 
 def test_how_the_model_was_made_is_a_workflow() -> None:

@@ -14,9 +14,13 @@ from aibom.report import Answer, ChecklistItem, Report
 # The registered names of https://github.com/CycloneDX/cyclonedx-property-taxonomy, cdx:ai-ml, for settings that keep
 # their name in `config.json`.
 _HYPERPARAMETERS = (
-    "hidden_act", "hidden_size", "intermediate_size", "max_position_embeddings", "num_attention_heads",
-    "num_hidden_layers", "num_key_value_heads",
+    "activation_dropout", "d_model", "hidden_act", "hidden_size", "intermediate_size", "max_position_embeddings",
+    "num_attention_heads", "num_hidden_layers", "num_key_value_heads", "num_layers",
 )  # fmt: skip
+HYPERPARAMETER = "cdx:ai-ml:model:hyperparameter:"
+# Registered words for how an adapter was tuned, by what PEFT calls it; another adapter is an `adapter`.
+_TUNING = {"LORA": "lora", "PROMPT_TUNING": "prompt", "P_TUNING": "prompt", "PREFIX_TUNING": "prompt"}
+_UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 # The Commission's Model Documentation Form: what an integrator wants from a BOM is the content of its fields.
 _FORM = "model-documentation-form"
 _FILLED = frozenset({Answer.YES, Answer.PARTLY})
@@ -136,9 +140,13 @@ def _facts(facts: ModelFacts) -> Iterable[Named]:
         yield "aibom:model:label", label.value
     for modality in {fact.value for fact in (*facts.inputs, *facts.outputs)}:
         yield "cdx:ai-ml:model:modality", modality if modality in _MODALITIES else f"_undefined:{modality}"
+    if facts.parameters is not None:
+        yield "cdx:ai-ml:model:parameter:count", _short(facts.parameters.value)
+    if isinstance(kind := facts.config.get("peft_type"), str):
+        yield "cdx:ai-ml:model:parameter:tune_method", _TUNING.get(kind, "adapter")
     for setting in _HYPERPARAMETERS:
         if setting in facts.config:
-            yield f"cdx:ai-ml:model:hyperparameter:{setting}", scalar(facts.config[setting])
+            yield f"{HYPERPARAMETER}{setting}", scalar(facts.config[setting])
     for number, weights in enumerate(facts.weight_sets):
         if number == 0:
             # The set that loaders prefer is the one that is counted; the others are the same weights again.
@@ -190,6 +198,14 @@ def integrity_value(verification: Verification) -> str:
     if verification.covered:
         return f"{len(verification.covered)} files ({verification.kind})"
     return f"{verification.location or verification.kind} ({verification.kind})"
+
+
+def _short(number: int) -> str:
+    """Return a count as the registered property has it: `7B`, `8.03B`, `22.7M`."""
+    for size, unit in _UNITS:
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
 
 
 def _count(number: int, noun: str) -> str:

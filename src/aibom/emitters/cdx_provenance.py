@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from aibom.components import Basis, Component, ComponentKind, LicenseClaim, RelationKind
+from aibom.components import Basis, Component, ComponentKind, LicenseClaim, ModelCard, ModelFacts, RelationKind
 from aibom.emitters.cdx_layout import TOOL_REF, Layout
+from aibom.emitters.cdx_properties import HYPERPARAMETER
 from aibom.emitters.cdx_text import Json, origin, scalar, timestamp
 from aibom.emitters.coverage import left_out
-from aibom.files import Coverage
+from aibom.emitters.cyclonedx_ml import card_lines
+from aibom.files import Coverage, Location
 from aibom.findings import Evidence
 from aibom.report import Report
 
@@ -37,6 +39,8 @@ def compositions(report: Report, layout: Layout) -> list[Json]:
 
 
 _Path = tuple[str | int, ...]
+# Settings that are facts of their own, each with its place.
+_FACTS = frozenset(f"{HYPERPARAMETER}{name}" for name in ("context_length", "vocab_size", "quantization"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,28 @@ def _sources(component: Component, body: Json, layout: Layout) -> Iterator[_Sour
         for number, (_, metric) in enumerate(zip(metrics, component.card.metrics, strict=True)):
             at: _Path = ("modelCard", "quantitativeAnalysis", "performanceMetrics", number)
             yield _Source(path=at, evidence=metric.evidence, basis=Basis.DECLARED)
+        yield from _card_sources(component.card, body)
     yield from _relation_sources(component, body, layout)
+
+
+def _card_sources(card: ModelCard, body: Json) -> Iterator[_Source]:
+    """Yield where the card says what stands in the considerations and, as languages, in the properties."""
+    considerations = body.get("modelCard", {}).get("considerations", {})
+    for key, lines in card_lines(card).items():
+        for number, line in enumerate(lines[: len(considerations.get(key, ()))]):
+            at: _Path = ("modelCard", "considerations", key, number)
+            yield _Source(path=at, evidence=_in_card(card, line), basis=Basis.DECLARED)
+    if "environmentalConsiderations" in considerations:
+        path = ("modelCard", "considerations", "environmentalConsiderations")
+        yield _Source(path=path, evidence=_in_card(card, card.lines.get("co2_eq_emissions")), basis=Basis.DECLARED)
+    for number, entry in enumerate(body.get("properties", ())):
+        if entry["name"] == "cdx:ai-ml:model:language":
+            evidence = _in_card(card, card.lines.get("language"))
+            yield _Source(path=("properties", number), evidence=evidence, basis=Basis.DECLARED)
+
+
+def _in_card(card: ModelCard, line: int | None) -> Evidence:
+    return Evidence(location=Location(path=card.path, line=line), statement="model card")
 
 
 def _fact_sources(component: Component, body: Json) -> Iterator[_Source]:
@@ -111,6 +136,7 @@ def _fact_sources(component: Component, body: Json) -> Iterator[_Source]:
         if fact is not None and key in parameters:
             yield _Source(path=("modelCard", "modelParameters", key), evidence=fact.evidence, basis=fact.basis)
     numbers = {entry["name"]: number for number, entry in enumerate(body.get("properties", ()))}
+    yield from _setting_sources(facts, numbers)
     for name, value in (
         ("aibom:model:parameters", facts.parameters),
         ("aibom:model:active-parameters", facts.active_parameters),
@@ -123,6 +149,24 @@ def _fact_sources(component: Component, body: Json) -> Iterator[_Source]:
         if value is not None and name in numbers:
             assert body["properties"][numbers[name]]["value"] == scalar(value.value)
             yield _Source(path=("properties", numbers[name]), evidence=value.evidence, basis=value.basis)
+    count = numbers.get("cdx:ai-ml:model:parameter:count")
+    if facts.parameters is not None and count is not None:
+        yield _Source(path=("properties", count), evidence=facts.parameters.evidence, basis=facts.parameters.basis)
+
+
+def _setting_sources(facts: ModelFacts, numbers: Mapping[str, int]) -> Iterator[_Source]:
+    """Yield the file of the configuration for each of its settings that is a property."""
+    named = [fact.evidence.location for fact in (facts.architecture, facts.family) if fact is not None]
+    path = next((location.path for location in named if location and location.path.endswith(".json")), None)
+    if path is None:
+        return
+    settings = {f"{HYPERPARAMETER}{key}": key for key in facts.config}
+    if "peft_type" in facts.config:
+        settings["cdx:ai-ml:model:parameter:tune_method"] = "peft_type"
+    for name, key in settings.items():
+        if name in numbers and name not in _FACTS:
+            evidence = Evidence(location=Location(path=path), statement=f"{key}: {scalar(facts.config[key])}")
+            yield _Source(path=("properties", numbers[name]), evidence=evidence, basis=Basis.DECLARED)
 
 
 def _relation_sources(component: Component, body: Json, layout: Layout) -> Iterator[_Source]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from aibom.components import Component, ComponentKind, Metric, ModelCard, ModelFacts, RelationKind
+from aibom.components import Component, ComponentKind, Metric, ModelCard, ModelFacts, RelationKind, Section
 from aibom.emitters.cdx_layout import Layout
 from aibom.emitters.cdx_text import Json, Named, link, passage, properties, property_name, scalar, without_empty
 
@@ -108,6 +108,17 @@ def _analysis(card: ModelCard | None) -> Json | None:
     }
 
 
+def card_lines(card: ModelCard) -> dict[str, list[int]]:
+    """Return the lines of the headings from which each list of considerations was taken, in the order of the list."""
+    return {
+        "users": _lines(card, _USERS.search),
+        "useCases": _lines(card, _USES.search),
+        "technicalLimitations": _lines(card, _LIMITS.search),
+        "performanceTradeoffs": _lines(card, _TRADEOFFS.search),
+        "ethicalConsiderations": _lines(card, _is_ethics),
+    }
+
+
 def _considerations(card: ModelCard | None) -> Json | None:
     if card is None:
         return None
@@ -120,7 +131,7 @@ def _considerations(card: ModelCard | None) -> Json | None:
             "ethicalConsiderations": [
                 # `name` is a statement of the risk, and the card states it in its own words.
                 {"name": text}
-                for text in _texts(card, lambda title: _ETHICS.search(title) and not _LIMITS.search(title))
+                for text in _texts(card, _is_ethics)
             ],
             "environmentalConsiderations": _environment(card),
         }
@@ -128,8 +139,19 @@ def _considerations(card: ModelCard | None) -> Json | None:
 
 
 def _texts(card: ModelCard, wanted: Callable[[str], object]) -> list[str]:
-    found = [section for section in card.sections if wanted(section.title) and section.text.strip()]
-    return [passage(f"{section.title}: {section.text.strip()}") for section in found[:MAX_SECTIONS]]
+    return [passage(f"{section.title}: {section.text.strip()}") for section in _sections(card, wanted)]
+
+
+def _lines(card: ModelCard, wanted: Callable[[str], object]) -> list[int]:
+    return [section.line for section in _sections(card, wanted)]
+
+
+def _sections(card: ModelCard, wanted: Callable[[str], object]) -> list[Section]:
+    return [section for section in card.sections if wanted(section.title) and section.text.strip()][:MAX_SECTIONS]
+
+
+def _is_ethics(title: str) -> bool:
+    return bool(_ETHICS.search(title)) and not _LIMITS.search(title)
 
 
 def _environment(card: ModelCard) -> Json | None:
