@@ -245,7 +245,7 @@ def test_a_large_zip_is_compared_where_it_is_opened(hub: Hub, capsys: pytest.Cap
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
         archive.writestr("archive/version", b"3\n")
-        archive.writestr("archive/data/0", bytes(10_000_000))
+        archive.writestr("archive/data/0", b"\n\x3c" * 5_000_000)
     hub.repos["acme/chat"].files = {"pytorch_model.bin": out.getvalue().replace(b"data.pkl", b"datb.pkl", 1)}
     assert 1 == main(["scan", "hf://acme/chat", "-o", "json", "-q", "--lineage", "offline"])
     report = json.loads(capsys.readouterr().out)

@@ -159,7 +159,7 @@ def test_names_that_climb_are_findings(hub: Hub) -> None:
     opened = source()
     assert Fault.UNSAFE_NAME is entries(opened)["../../etc/passwd"].fault
     inventory = take_inventory(source(), Limits())
-    assert {"path-traversal"} == {finding.rule.id for finding in inventory.findings}
+    assert {"path-traversal", "name-not-portable"} == {finding.rule.id for finding in inventory.findings}
     assert ["ok.txt"] == [file.path for file in inventory.files]
 
 
