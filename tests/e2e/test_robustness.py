@@ -220,6 +220,29 @@ def test_the_same_bytes_in_every_process(model: Path, tmp_path: Path) -> None:
     assert dict.fromkeys(formats, 1) == {name: len(values) for name, values in seen.items()}
 
 
+@pytest.mark.parametrize("seconds", [0, 2**31, 2**32, 253_402_300_799], ids=["1970", "2038", "2106", "9999"])
+def test_any_clock_will_do(model: Path, tmp_path: Path, seconds: int) -> None:
+    """On the first day and on the last, and with files dated before and after both: every format, and no fault."""
+    for path, when in zip(sorted(model.iterdir()), (-(2**31), 0, 2**31, 2**33), strict=False):
+        os.utime(path, (when, when))
+    formats = ("json", "cyclonedx", "cyclonedx-xml", "spdx", "sarif", "html", "markdown", "vex", "table")
+    arguments = [word for name in formats for word in ("-o", f"{name}={tmp_path / name}")]
+    done = subprocess.run(
+        [AIBOM, "scan", model, *arguments, "--cache"],
+        env=environment(tmp_path, SOURCE_DATE_EPOCH=str(seconds)), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (1, "") == (done.returncode, done.stderr)
+    year = {0: "1970-01-01T", 2**31: "2038-01-19T", 2**32: "2106-02-07T"}.get(seconds, "9999-12-31T")
+    assert year in (tmp_path / "cyclonedx").read_text()
+
+
+def test_a_clock_beyond_all_calendars_is_wrong_usage(model: Path, tmp_path: Path) -> None:
+    """A second after the year 9999 is an error that names the variable."""
+    done = subprocess.run([AIBOM, "scan", model], env=environment(tmp_path, SOURCE_DATE_EPOCH="253402300800"),
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert (2, True) == (done.returncode, "SOURCE_DATE_EPOCH" in done.stderr)
+
+
 MEMORY = """
 import datetime as dt
 import sys
