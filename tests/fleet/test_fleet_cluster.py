@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from aibom.fleet.records import Entry, Status
 
 pytest.importorskip("distributed", reason="the extra aibom[distributed] is not installed")
 
+AIBOM = str(Path(sys.executable).parent / "aibom")
+CHAT = ROOT / "fixtures" / "real" / "transformers" / "tiny-llama-chat"
 # The scheduler gives a task up after this many workers died of it; no dashboards; nothing but loopback.
 _ENVIRONMENT = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
@@ -95,6 +98,23 @@ def test_a_cluster_does_what_processes_do(tmp_path: Path) -> None:
     }
     assert here["raise"].error == there["raise"].error
     assert Status.KILLED == there["die"].status
+
+
+def test_a_cluster_writes_what_processes_write(tmp_path: Path) -> None:
+    """The command line over three workers of a cluster gives the same BOMs, byte by byte, as over two processes."""
+    for name in ("one", "two", "three", "four"):
+        shutil.copytree(CHAT, tmp_path / "mirror" / name)
+    command = [AIBOM, "fleet", str(tmp_path / "mirror"), "-o", "json", "-o", "cyclonedx", "--no-cache", "-q"]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1790000000"}
+    with running_cluster(tmp_path) as (address, _):
+        for name, where in (("there", ["--scheduler", address]), ("here", ["--jobs", "2"])):
+            subprocess.run([*command, "--out", str(tmp_path / name), *where], check=True, env=environment)
+    written = {
+        place: {path.relative_to(tmp_path / place): path.read_bytes() for path in (tmp_path / place).rglob("*.json")}
+        for place in ("here", "there")
+    }
+    assert 8 == len(written["here"])
+    assert written["here"] == written["there"]
 
 
 def test_a_scheduler_that_is_killed_loses_nothing(tmp_path: Path) -> None:
