@@ -45,7 +45,7 @@ _UNDER = re.compile(
     re.IGNORECASE,
 )
 _LAST_WORD = re.compile(r"\s+licen[cs]e$", re.IGNORECASE)
-_MAX_PROSE = 20_000
+_MAX_PROSE = 50_000  # characters under headings that speak of the license
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +197,12 @@ def _card(card: ModelCard | None) -> Iterator[LicenseClaim]:
 
 def _prose(card: ModelCard | None) -> Iterator[LicenseClaim]:
     """What the card's section on the license says in words: the weakest claim, read where there is no other."""
+    left = _MAX_PROSE
     for section in card.sections if card else ():
         if not _LICENSE_HEADING.search(section.title):
             continue
-        for match in _UNDER.finditer(section.text[:_MAX_PROSE]):
+        text, left = section.text[:left], left - min(left, len(section.text))
+        for match in _UNDER.finditer(text):
             words = " ".join(re.sub(r"[\[\]*_`]", " ", match["name"]).split())
             named = read_name(words) if read_name(words).expression else read_name(_LAST_WORD.sub("", words))
             if named.expression:

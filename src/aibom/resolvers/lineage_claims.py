@@ -42,7 +42,7 @@ _MADE_FROM = re.compile(
     re.IGNORECASE,
 )
 _NO_OWNERS = frozenset({"datasets", "spaces", "docs", "papers", "blog", "collections", "models", "learn", "tasks"})
-_MAX_PROSE = 50_000
+_MAX_PROSE = 200_000  # characters of a card
 _MAX_HINTS = 3
 
 
@@ -305,9 +305,10 @@ def _config_hints(repository: Repository, layout: Layout) -> Iterator[BaseClaim]
 
 def _prose(card: ModelCard | None) -> Iterator[BaseClaim]:
     """What a card says in words, as trainers and quantizers write it: a hint, where no field says more."""
-    found = 0
+    found, left = 0, _MAX_PROSE
     for section in card.sections if card else ():
-        for match in _MADE_FROM.finditer(section.text[:_MAX_PROSE]):
+        text, left = section.text[:left], left - min(left, len(section.text))
+        for match in _MADE_FROM.finditer(text):
             if match["id"].partition("/")[0].lower() in _NO_OWNERS or found >= _MAX_HINTS:
                 continue
             found += 1
