@@ -34,6 +34,6 @@ def same_weights(
             continue
         yield f"{base.name.id}: {', '.join(same[:_SHOWN])}"
         if len(same) == len(mine) and not base.inferred and base.derivation in _CHANGES:
-            message = f"called a {base.derivation.value} of {base.name.id}, whose weights these are byte for byte"
+            message = f"said to be made by {base.derivation.value}, but byte for byte the weights of {base.name.id}"
             place = next((item.location for item in base.evidence if item.location), None)
             yield Finding.of(LINEAGE_CONTRADICTION, message, place, severity=Severity.LOW)
