@@ -1,4 +1,4 @@
-"""How fast pickles are read, against `pickletools.genops`: both gears, three shapes of file.
+"""How fast pickles are read, against `pickletools.genops`: both gears, with and without tensors, three shapes.
 
 python -m bench.pickle_walk            ratios
 python -m bench.pickle_walk GEAR FILE  one reading, in a process of its own (for the peak of memory)
@@ -18,7 +18,11 @@ from functools import partial
 from pathlib import Path
 
 from aibom.files import Format, RepoFile, Role
+from aibom.inspectors.growing import uncollected
 from aibom.inspectors.pickle_examine import examine, settle
+from aibom.inspectors.pytorch_names import Naming
+from aibom.inspectors.pytorch_summary import summarize
+from aibom.inspectors.torch_tensors import is_tensor_call, read_tensor
 from aibom.limits import Limits
 from aibom.sources.bytesource import FileSource
 from bench.measure import Group, function, process
@@ -117,11 +121,25 @@ def walk(path: Path) -> None:
         assert examined.roots
 
 
+def tensors(path: Path) -> None:
+    """Walk the file, read and name the tensors, and count what they store."""
+    with uncollected(), _opened(path) as source:
+        limits = Limits()
+        examined = examine(_file(path), source, limits, values=True)
+        assert examined.fault is None
+        naming = Naming(is_tensor_call, read_tensor, limits.tensors)
+        summary, faults, _ = summarize(
+            tuple(naming.tensors(examined.roots[0])), lambda _storage: 0, complete=lambda: naming.complete
+        )
+        assert summary.complete
+        assert not faults
+
+
 def nothing(_path: Path) -> None:
     """Import what the others import, and do nothing."""
 
 
-GEARS = {"genops": genops, "triage": triage, "walk": walk, "nothing": nothing}
+GEARS = {"genops": genops, "triage": triage, "walk": walk, "walk with tensors": tensors, "nothing": nothing}
 
 
 def _file(path: Path) -> RepoFile:
@@ -144,7 +162,7 @@ def _compare(shape: str, path: Path, peaks: dict[str, float]) -> Group:
     idle = peaks["nothing"]
     base = function(lambda: genops(path), rounds=3)
     group.add("pickletools.genops", "Python", base, base=base, peak=peaks["genops"] - idle)
-    for gear in ("triage", "walk"):
+    for gear in ("triage", "walk", "walk with tensors"):
         seconds = function(partial(GEARS[gear], path))
         note = f"{base / seconds:.1f} x genops; the peak is beyond the idle interpreter"
         group.add(gear, "aibom", seconds, base=base, peak=peaks[gear] - idle, note=note)

@@ -19,7 +19,7 @@ from aibom.inspectors import pickle_rules as rules
 
 # fickling takes about thirty times as long as a tokenizer, so it reads small streams only.
 MOST_BYTES = 1024 * 1024
-MOST_OPCODES = 20_000
+MOST_OPCODES = 10_000
 _MOST_NODES = 50_000
 _CODE_CHARACTERS = 8_000
 _IMPORT = re.compile(r"from ([\w.]+) import ([\w.]+)")

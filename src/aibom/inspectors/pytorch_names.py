@@ -20,7 +20,7 @@ _DEPTH = 200
 """How deep names go; checkpoints have fewer than ten levels."""
 _NAME_LENGTH = 4096
 _NAMES_EACH, _NAMES_SPARE = 64, 1000
-"""How many names a tensor may have on average, and how many more there may be.
+"""How many names an object may have on average, and how many more there may be.
 
 A few lists that hold one another twice each give every tensor in them a million names.
 """
@@ -55,6 +55,7 @@ class Naming(Generic[T]):
     complete: bool = True
     persistent: list[PersistentId] = field(default_factory=list)
     _named: int = 0
+    _ways: int = 0
     _holders: set[int] = field(default_factory=set)
     _read: dict[int, T | None] = field(default_factory=dict)
 
@@ -62,7 +63,7 @@ class Naming(Generic[T]):
         """Yield at most `most` tensors of all roots together, in the order of the file."""
         self._survey(root)
         read, holders = self._read, self._holders
-        most = min(self.most, _NAMES_SPARE + _NAMES_EACH * len(read))
+        most = _NAMES_SPARE + _NAMES_EACH * (len(read) + len(holders))
         levels: list[tuple[str, str, Iterator[tuple[str, Node]], int]] = []
         # An object that contains itself has no end of names; one is enough.
         on_path: set[int] = set()
@@ -72,16 +73,20 @@ class Naming(Generic[T]):
         while True:
             for key, item in items:
                 at = id(item)
+                if at not in read and at not in holders:
+                    continue
+                # Ways that end without a name are ways gone, too.
+                self._ways += 1
+                self._named += at in read
+                if self._ways > most or self._named > self.most:
+                    self.complete = False
+                    return
                 if at in read:
-                    self._named += 1
-                    if self._named > most:
-                        self.complete = False
-                        return
                     tensor = read[at]
                     if tensor is None:
                         self.complete = False
                     yield Named(name=prefix + key or _BARE, tensor=tensor, node=item, through=through)
-                elif at in holders and at not in on_path:
+                elif at not in on_path:
                     name = prefix + key
                     if len(levels) >= _DEPTH or len(name) > _NAME_LENGTH:
                         self.complete = False
