@@ -53,6 +53,8 @@ def from_json(text: str | bytes) -> Report:
     Raises:
         DataError: it is not JSON, not a report, or of another schema version; the message names the place.
     """
+    if text[:64].lstrip()[:1] in ("<", b"<"):
+        raise _not_a_report()
     try:
         match msgspec.json.decode(text):
             case {"schema_version": int(version)} if version == SCHEMA_VERSION:
@@ -62,11 +64,8 @@ def from_json(text: str | bytes) -> Report:
                     f"the report has schema version {version}, this tool reads version {SCHEMA_VERSION}",
                     hint="Convert it with the version of aibom that wrote it, or scan the target again.",
                 )
-            case {"bomFormat": "CycloneDX"}:
-                raise DataError(
-                    "this is a CycloneDX document, not a report of aibom",
-                    hint="Write a report with `aibom scan TARGET -o json=report.json`.",
-                )
+            case {"bomFormat": _} | {"@graph": _} | {"spdxVersion": _}:
+                raise _not_a_report()
             case _:
                 raise DataError(
                     "this is not a report of aibom: it has no schema_version",
@@ -75,6 +74,13 @@ def from_json(text: str | bytes) -> Report:
         return msgspec.json.decode(text, type=Report)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise DataError(f"the report is not valid: {error}") from error
+
+
+def _not_a_report() -> DataError:
+    return DataError(
+        "this is a bill of materials, not a report of aibom, which holds more than any of them",
+        hint="`aibom score` and `aibom diff` read it. Write a report with `aibom scan TARGET -o json=report.json`.",
+    )
 
 
 def schema() -> dict[str, Any]:
