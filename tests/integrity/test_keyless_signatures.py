@@ -37,6 +37,12 @@ def test_a_logged_signature_of_the_expected_signer_is_verified() -> None:
     assert () == checked.findings
 
 
+def test_the_library_warns_of_nothing_that_is_done_here(caplog: pytest.LogCaptureFixture) -> None:
+    """Who signed is judged by ourselves, so that a scan does not tell its user that nothing was verified."""
+    assert SignatureStatus.VERIFIED is outcome().status
+    assert [] == [record.message for record in caplog.records]
+
+
 @pytest.mark.parametrize("trust", [{"identities": (), "issuers": ()}, {"issuers": ()}, {"identities": ()}])
 def test_without_identity_and_issuer_a_signer_is_named_and_not_trusted(trust: dict[str, Any]) -> None:
     """Anybody can get a certificate; who it was is said, and that nobody asked for them."""
