@@ -138,7 +138,7 @@ def scan_with(target: str, choices: Choices, created: dt.datetime, *, quiet: boo
     source = open_source(target, offline=choices.settings.offline)
     try:
         with progress(quiet=quiet) as on_progress, opened_cache(asked=cached) as cache, opened_snapshot() as advisories:
-            online = choices.lineage == "online" or (choices.lineage == "auto" and source.facts().kind == "hub")
+            online = choices.lineage == "online" or (choices.lineage == "auto" and source.target.startswith("hf://"))
             return scan(
                 source,
                 choices.settings,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +81,6 @@ class HubSource:
         self, name: HubName, network: Network, *, limits: RemoteLimits | None = None, preload: bool = True
     ) -> None:
         self._network = network
-        self._preloads = preload
         self._limits = limits or RemoteLimits()
         self._endpoint = os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
         network.trust(self._endpoint)
@@ -93,8 +92,8 @@ class HubSource:
         self.target = f"hf://{self.identity}@{self.revision}"
         self._sizes: dict[str, int] = {}
         self._open: dict[str, RangeSource] = {}
-        self._pool: ThreadPoolExecutor | None = None
-        self._talk: Mapping[str, Scalar] | None = None
+        self._pool = ThreadPoolExecutor(_PARALLEL) if preload else None
+        self._talk: Future[dict[str, Scalar]] | None = None
 
     def facts(self) -> SourceFacts:
         """Return what the hub says of the model; all of it is the hub's claim."""
@@ -103,13 +102,9 @@ class HubSource:
         for key in ("downloads", "downloadsAllTime", "likes", "private", "disabled", "library_name", "pipeline_tag"):
             if isinstance(value := info.get(key), str | int | bool):
                 claims[key] = value
-        if self._talk is None:
-            # Of the target itself only: what a base model is asked for is its license and lineage.
-            asked = (
-                owner_and_talk(self._network, self._endpoint, self.identity, self._headers) if self._preloads else {}
-            )
-            self._talk = asked
-        claims.update(self._talk)
+        self._ask_of_owner()
+        if self._talk is not None:
+            claims.update(self._talk.result())
         match info.get("securityRepoStatus"):
             case {"scansDone": bool(done), "filesWithIssues": [*issues]}:
                 claims["security-scans-done"] = done
@@ -127,15 +122,21 @@ class HubSource:
 
     def entries(self) -> Iterator[Entry | Skipped]:
         """List the files at the commit, with the digests that the hub declares."""
+        self._ask_of_owner()
         found = list(self._tree())
         self._sizes = {entry.path: entry.size for entry in found if entry.fault is None}
-        if self._preloads:
-            self._pool = ThreadPoolExecutor(_PARALLEL)
+        if self._pool is not None:
             for path in [path for path, size in self._sizes.items() if size][:_PRELOADED_FILES]:
                 self._pool.submit(self._preload, path)
         yield from found
         if len(found) >= self._limits.files:
             yield Skipped(path="", reason=f"everything after the first {self._limits.files} files of the listing")
+
+    def _ask_of_owner(self) -> None:
+        # Beside the listing, for nothing waits for it; and of the target itself only: what a base model is asked for is
+        # its license and lineage.
+        if self._pool is not None and self._talk is None:
+            self._talk = self._pool.submit(owner_and_talk, self._network, self._endpoint, self.identity, self._headers)
 
     def open(self, path: str) -> ByteSource:
         """Open a file of the listing; what was read of it stays with this source."""
