@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := build/demo
 
-.PHONY: help demo test check lint types format cov golden fixtures bench docs site package clean real fuzz lowest peers
+.PHONY: help demo test check lint types format cov golden fixtures bench docs site package clean real fuzz lowest newest peers
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -75,13 +75,21 @@ peers: $(STAMP)  ## give picklescan, modelscan, fickling and modelaudit the same
 fuzz: $(STAMP)  ## feed every reader with a fuzzer's bytes, SECONDS for each target (needs atheris)
 	$(BIN)/python fuzz/readers.py $(or $(SECONDS),60)
 
-lowest: $(STAMP)  ## run the core tests with the lowest supported version of every dependency
+# $(1): the environment's name; $(2): which versions are taken.
+define core_tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv venv --quiet --allow-existing build/lowest
-	VIRTUAL_ENV=build/lowest $(BIN)/uv pip install --quiet --resolution lowest-direct --editable . \
+	$(BIN)/uv venv --quiet --allow-existing build/$(1)
+	VIRTUAL_ENV=build/$(1) $(BIN)/uv pip install --quiet --upgrade --resolution $(2) --editable . \
 	  "pytest>=8.3" "hypothesis>=6.120" "jsonschema>=4.23" "lxml>=5" "numpy>=1.26" "sqlalchemy>=2.0.31"
-	build/lowest/bin/python -m pytest -q -p no:cacheprovider tests/test_cache.py tests/test_history.py tests/cli \
+	build/$(1)/bin/python -m pytest -q -p no:cacheprovider tests/test_cache.py tests/test_history.py tests/cli \
 	  tests/emitters tests/sources/test_local.py tests/sources/test_hub.py tests/resolvers tests/inspectors/test_pickles.py
+endef
+
+lowest: $(STAMP)  ## run the core tests with the lowest supported version of every dependency
+	$(call core_tests,lowest,lowest-direct)
+
+newest: $(STAMP)  ## run the core tests with the newest version of every dependency that is allowed
+	$(call core_tests,newest,highest)
 
 real:  ## write and read files with the libraries themselves: torch, transformers, scikit-learn, Keras ... (2 GB)
 	$(PYTHON) -m venv build/real
