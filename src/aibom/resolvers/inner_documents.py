@@ -16,7 +16,8 @@ from aibom.files import Coverage, Format, Location, RepoFile, Role
 from aibom.findings import Evidence, Finding
 from aibom.resolvers.layouts import Layout, find_models
 from aibom.resolvers.license_claims import LicenseFile, Terms, collect_terms
-from aibom.resolvers.lineage_claims import BaseClaim, collect_claims
+from aibom.resolvers.lineage_claims import collect_claims
+from aibom.resolvers.lineage_records import BaseClaim
 from aibom.resolvers.model_card import read_card
 from aibom.resolvers.repository import Repository
 from aibom.sources.archive import ArchiveSource, open_archive

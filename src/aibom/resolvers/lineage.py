@@ -13,7 +13,8 @@ from aibom.findings import Evidence, Finding, Rule, Severity, Subject
 from aibom.report import SourceFacts
 from aibom.resolvers.hub_names import ModelName, parse_name
 from aibom.resolvers.layouts import Layout
-from aibom.resolvers.lineage_claims import BaseClaim, Trust, collect_claims, is_known_name, same_model
+from aibom.resolvers.lineage_claims import collect_claims
+from aibom.resolvers.lineage_records import BaseClaim, Trust, is_known_name, same_model
 from aibom.resolvers.repository import Repository
 
 LINEAGE_CONTRADICTION = Rule(
