@@ -134,7 +134,7 @@ WAYS: list[Callable[[object], object]] = [
     Plain, Slotted, Registered, Reduced, _ordered, _listed, _itself, _in_itself, _caused,
     lambda inner: Point(inner, 1), lambda inner: Named(value=inner), lambda inner: [inner, inner],
     lambda inner: (inner,), lambda inner: {"key": inner}, lambda inner: collections.deque([inner], 3),
-    lambda inner: collections.defaultdict(list, {1: inner}), lambda inner: KeyError(inner),
+    lambda inner: collections.defaultdict(list, {1: inner}), KeyError,
 ]  # fmt: skip
 OBJECTS = st.recursive(
     st.one_of(

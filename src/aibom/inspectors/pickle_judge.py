@@ -39,6 +39,7 @@ class Judge:
     nested: Callable[[Node, Call], bool]
     table: GlobalTable = field(default_factory=global_table)
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    _globals: dict[tuple[str, str], Global] = field(default_factory=dict)
     _noted: dict[tuple[str, str], Noted] = field(default_factory=dict)
     registered: dict[int, tuple[str, str]] = field(default_factory=dict)
     _checked: dict[int, tuple[Dict, int]] = field(default_factory=dict)
@@ -81,7 +82,8 @@ class Judge:
         ):
             node.module, node.name = module, name
         self.record(node)
-        return node
+        # As in the unpickler, a name stands for one object, however often it is looked up.
+        return self._globals.setdefault((node.module, node.name), node)
 
     def computed(self, module: Node, name: Node, offset: int) -> Node:
         """Record an import whose name can't be told."""
