@@ -26,6 +26,8 @@ class HubRepo:
     files: dict[str, bytes]
     info: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    declared: dict[str, bytes] = field(default_factory=dict)
+    """Content whose digests are listed, where it is not what is served."""
     denied: tuple[int, str] | None = None
     """Status and error code of every answer, such as (403, "GatedRepo")."""
     renamed_to: str | None = None
@@ -78,7 +80,7 @@ def git_id(data: bytes) -> str:
 
 
 def _listing_entry(repo: HubRepo, path: str) -> dict[str, Any]:
-    data = repo.files[path]
+    data = repo.declared.get(path, repo.files[path])
     size = repo.sizes.get(path, len(data))
     if path.endswith(_LFS):
         sha256 = hashlib.sha256(data).hexdigest()

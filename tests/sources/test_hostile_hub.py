@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.weights import safetensors_bytes
 from tests.hub_double import COMMIT, Behaviour, Hub, HubRepo, running_hub
 
 from aibom.cli import main
@@ -160,6 +161,39 @@ def test_a_server_that_hangs_up_again_and_again_is_left(hub: Hub, behaviour: Beh
         weights(hub).fetch(0, 10_000)
     ranges = [headers["Range"] for _, path, headers in hub.requests if "/resolve/" in path]
     assert [f"bytes={start}-9999" for start in range(0, 500, 100)] == ranges
+
+
+def test_a_stream_that_breaks_off_goes_on(hub: Hub, behaviour: Behaviour) -> None:
+    """A whole file is read over a cut connection, and given up where the server hangs up each time."""
+    behaviour.cut_after = 1000
+    assert WEIGHTS == b"".join(weights(hub).stream(0))
+    ranges = [headers["Range"] for _, path, headers in hub.requests if "/resolve/" in path]
+    assert [f"bytes=0-{len(WEIGHTS) - 1}", f"bytes=1000-{len(WEIGHTS) - 1}"] == ranges
+    behaviour.failures, behaviour.failure_status = 99, 503
+    with pytest.raises(NetworkError, match="answered 503"):
+        list(weights(hub).stream(0))
+
+
+def test_a_download_is_held_to_the_listing(
+    hub: Hub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--download` digests what is served: other bytes than were listed are critical, and nothing is kept."""
+    monkeypatch.chdir(tmp_path)
+    repo = hub.repos["acme/chat"]
+    repo.files = {"model.safetensors": safetensors_bytes({"a": ("F32", (500,))}), "config.json": b"{ }"}
+    assert 0 == main(["scan", "hf://acme/chat", "--download", "-q", "-o", "json"])
+    digests = json.loads(capsys.readouterr().out)["digests"]["model.safetensors"]
+    assert {"computed", "declared"} == {item["basis"] for item in digests}
+    assert 1 == len({item["value"] for item in digests})
+    repo.declared = {name: data[:-1] + b"!" for name, data in repo.files.items()}
+    assert 0 == main(["scan", "hf://acme/chat", "-q", "-o", "json"]), "without it nobody has seen the bytes"
+    capsys.readouterr()
+    assert 1 == main(["scan", "hf://acme/chat", "--download", "-q", "-o", "json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert {("model.safetensors", "critical"), ("config.json", "critical")} == {
+        (item["location"]["path"], item["severity"]) for item in findings if item["rule"]["id"] == "hash-mismatch"
+    }
+    assert [] == [path for path in tmp_path.iterdir() if path.name != "none"]
 
 
 @pytest.mark.parametrize(
