@@ -25,7 +25,7 @@ from aibom.resolvers.ancestry import Ancestry
 from aibom.resolvers.assembly import LONE_FILES, ROOT, Assembly, application
 from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
-from aibom.resolvers.license_claims import files_of_terms
+from aibom.resolvers.license_files import files_of_terms
 from aibom.resolvers.local_datasets import LocalDataset, component_of, find_datasets
 from aibom.resolvers.model_card import CARD_MISSING, CardReading, read_card
 from aibom.resolvers.remote_code import resolve_remote_code

@@ -15,7 +15,8 @@ from aibom.errors import AibomError, FileFault, MalformedFile
 from aibom.files import Coverage, Format, Location, RepoFile, Role
 from aibom.findings import Evidence, Finding
 from aibom.resolvers.layouts import Layout, find_models
-from aibom.resolvers.license_claims import LicenseFile, Terms, collect_terms
+from aibom.resolvers.license_claims import Terms, collect_terms
+from aibom.resolvers.license_files import LicenseFile
 from aibom.resolvers.lineage_claims import collect_claims
 from aibom.resolvers.lineage_records import BaseClaim
 from aibom.resolvers.model_card import read_card

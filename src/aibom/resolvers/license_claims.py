@@ -8,25 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from aibom.components import LicenseClaim, ModelCard, Scope
-from aibom.files import Format, Location, Role
+from aibom.files import Format
 from aibom.findings import Evidence
 from aibom.report import SourceFacts
-from aibom.resolvers.documents import Text, mapping
+from aibom.resolvers.documents import mapping
 from aibom.resolvers.layouts import Layout
+from aibom.resolvers.license_files import POLICY_FILE, LicenseFile, files_of_terms, named_files
 from aibom.resolvers.license_names import read_name
-from aibom.resolvers.license_texts import Detection, detect
+from aibom.resolvers.license_texts import detect
 from aibom.resolvers.repository import Repository, folder_of, join, line_of, name_of, stated
 
 _WEB = re.compile(r"https?://[^\s\"'<>]{1,1000}$")
-_MODEL_FILE = re.compile(r"^(model[-_. ]?licen[cs]e|licen[cs]e[-_. ]?(model|weights))", re.IGNORECASE)
-_CODE_FILE = re.compile(r"^(code[-_. ]?licen[cs]e|licen[cs]e[-_. ]?code)", re.IGNORECASE)
-_DATA_FILE = re.compile(r"^(data(set)?[-_. ]?licen[cs]e|licen[cs]e[-_. ]?data)", re.IGNORECASE)
-_LICENSE_FILE = re.compile(
-    r"^((model|code|data(set)?)[-_. ]?)?(licen[cs]e|copying|unlicense)([-_. ].*)?$|.*licen[cs]e\.(txt|md)$",
-    re.IGNORECASE,
-)
-_POLICY_FILE = re.compile(r"(use|usage)[-_ ]?policy|acceptable[-_ ]?use|prohibited[-_ ]?use", re.IGNORECASE)
-_NOTICE_FILE = re.compile(r"^notice([-_. ].*)?$", re.IGNORECASE)
 _METADATA_KEYS: Mapping[Format, tuple[str, ...]] = {
     Format.GGUF: ("general.license",),
     Format.SAFETENSORS: ("license", "modelspec.license"),
@@ -36,7 +28,6 @@ _METADATA_KEYS: Mapping[Format, tuple[str, ...]] = {
 _NO_UNION = re.compile(
     r"\bnot\s+(?:being\s+)?(?:granted|licensed|permitted)\b[^.]{0,300}\bEuropean\s+Union\b", re.IGNORECASE
 )
-_MAX_FILES = 50
 _LICENSE_HEADING = re.compile(r"licen[cs]", re.IGNORECASE)
 # As in: the model is made available under the [Falcon-180B TII License], with or without a version after it.
 _UNDER = re.compile(
@@ -46,23 +37,6 @@ _UNDER = re.compile(
 )
 _LAST_WORD = re.compile(r"\s+licen[cs]e$", re.IGNORECASE)
 _MAX_PROSE = 50_000  # characters under headings that speak of the license
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenseFile:
-    """A file of terms, with what its text was recognised as (None: nothing)."""
-
-    path: str
-    scope: Scope
-    detection: Detection | None
-    text: Text
-    members: tuple[str, ...] = ()
-    """Where the file lies inside a container at `path`."""
-
-    @property
-    def place(self) -> Location:
-        """The file's first line."""
-        return Location(path=self.path, members=self.members, line=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +67,7 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
     ]
     if not any(claim.expression for claim in claims if claim.scope is Scope.WEIGHTS):
         claims += _prose(card)
-    named = repository.once("terms", folder, lambda: _named_files(repository, folder))
+    named = repository.once("terms", folder, lambda: named_files(repository, folder))
     return Terms(
         claims=tuple(claims),
         files=files,
@@ -102,67 +76,6 @@ def collect_terms(repository: Repository, layout: Layout, card: ModelCard | None
         unread=named["unread"],
         territories=tuple(_territories(repository, card, [*named["policies"], *(file.path for file in files)])),
     )
-
-
-def _named_files(repository: Repository, folder: str) -> Mapping[str, tuple[str, ...]]:
-    """Files of terms by what their names say, in a model's folder and at the root."""
-    paths = [path for place in dict.fromkeys((folder, "")) for path in repository.files_in(place)]
-    return {
-        "policies": tuple(path for path in paths if _POLICY_FILE.search(name_of(path))),
-        "notices": tuple(path for path in paths if _NOTICE_FILE.match(name_of(path))),
-        "unread": tuple(
-            path
-            for path in paths
-            if path.lower().endswith(".pdf") and re.search(r"licen[cs]e|terms", name_of(path), re.IGNORECASE)
-        ),
-    }
-
-
-def files_of_terms(repository: Repository, folder: str) -> tuple[LicenseFile, ...]:
-    """Return the license files that hold for a model's folder, each recognised once."""
-    return repository.once("license-files", folder, lambda: tuple(license_files(repository, folder)))
-
-
-def license_files(repository: Repository, folder: str) -> Iterator[LicenseFile]:
-    """Yield the license files in a model's folder, else those above it, and in a LICENSES folder."""
-    folders = [folder]
-    while folder:
-        folder = folder_of(folder)
-        folders.append(folder)
-    left = _MAX_FILES
-    for place in (*folders, "LICENSES", "licenses"):
-        found = [path for path in repository.files_in(place) if _is_license(repository, path)]
-        separate = any(_MODEL_FILE.match(name_of(path)) for path in found)
-        for path in found[:left]:
-            if (text := repository.text(path)) is not None:
-                yield LicenseFile(
-                    path=path, scope=_scope(name_of(path), separate=separate), detection=detect(text.text), text=text
-                )
-        left -= len(found[:left])
-        if found and place == "":
-            return
-
-
-def _is_license(repository: Repository, path: str) -> bool:
-    name = name_of(path)
-    if (
-        _POLICY_FILE.search(name)
-        or _NOTICE_FILE.match(name)
-        or name.lower().endswith((".pdf", ".py", ".json", ".yaml"))
-    ):
-        return False
-    item = repository.inspection(path)
-    role = item.file.role if item else Role.OTHER
-    return bool(_LICENSE_FILE.match(name)) or role is Role.LICENSE
-
-
-def _scope(name: str, *, separate: bool) -> Scope:
-    if _CODE_FILE.match(name):
-        return Scope.CODE
-    if _DATA_FILE.match(name):
-        return Scope.DATA
-    # Beside a license of the model, the plain LICENSE is that of the code.
-    return Scope.CODE if separate and not _MODEL_FILE.match(name) else Scope.WEIGHTS
 
 
 def _declared(raw: str, evidence: Evidence, *, scope: Scope = Scope.WEIGHTS, url: str | None = None) -> LicenseClaim:
@@ -237,7 +150,7 @@ def _territories(repository: Repository, card: ModelCard | None, paths: Sequence
         yield stated(card.path, "extra_gated_eu_disallowed: people in the EU get no access", line)
     for path in dict.fromkeys(paths):
         if (
-            _POLICY_FILE.search(name_of(path))
+            POLICY_FILE.search(name_of(path))
             and (text := repository.text(path))
             and (match := _NO_UNION.search(text.text))
         ):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from aibom.components import LicenseClaim
 from aibom.files import Location
 from aibom.findings import Evidence, Finding, Rule, Severity, Subject
-from aibom.resolvers.license_claims import LicenseFile, Terms
+from aibom.resolvers.license_claims import Terms
+from aibom.resolvers.license_files import LicenseFile
 from aibom.resolvers.license_names import keys_of, read_name
 from aibom.resolvers.scancode import Answer, ask_scancode
 
