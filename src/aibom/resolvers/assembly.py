@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,7 +23,6 @@ from aibom.resolvers import hub_names
 from aibom.resolvers.ancestry import Ancestry, dataset_claims, resolved, with_owner
 from aibom.resolvers.datasets import Dataset, resolve_datasets
 from aibom.resolvers.dependencies import Dependency, purl_of, ref_of
-from aibom.resolvers.hub_names import ModelName
 from aibom.resolvers.inner_documents import read_inner_documents, with_inner
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.license_claims import collect_terms
@@ -39,6 +37,7 @@ from aibom.resolvers.republished import same_weights
 from aibom.resolvers.second_opinions import SecondOpinions
 from aibom.resolvers.signals import card_signals, support_signals
 from aibom.resolvers.subject import Subject
+from aibom.resolvers.web_addresses import hub_urls, urls_of
 from aibom.resolvers.weight_checks import check_weights
 from aibom.settings import Profile
 
@@ -132,7 +131,7 @@ class Assembly:
             paths=self._paths(layout, whole=whole),
             card=card,
             model=facts,
-            urls=_urls(subject, card, source),
+            urls=urls_of(subject, card, source),
             supplier=subject.supplier,
             properties={
                 **licensing.properties,
@@ -235,7 +234,7 @@ class Assembly:
                 purl=hub_names.purl_of(found.name),
                 licenses=found.claims,
                 seen=False,
-                urls=_hub_urls(found.name, "model"),
+                urls=hub_urls(found.name, "model"),
                 evidence=base.evidence,
             )
             for above in found.bases:
@@ -264,7 +263,7 @@ class Assembly:
                 version=name.commit,
                 licenses=tuple(replace(claim, scope=Scope.DATA) for claim in dataset_claims(name)),
                 seen=False,
-                urls=_hub_urls(name, "dataset"),
+                urls=hub_urls(name, "dataset"),
                 properties={"aibom:dataset:role": ",".join(dataset.roles)},
                 evidence=dataset.evidence,
             )
@@ -308,31 +307,6 @@ def _code_edges(claims: Sequence[LicenseClaim]) -> Iterable[Edge]:
     rows = {row.key: row for claim in claims if claim.scope is Scope.CODE for row in rows_of(claim)}
     if rows:
         yield Edge(parent=Node(name="code of the repository", licenses=tuple(rows.values())), operation="embeds")
-
-
-def _urls(subject: Subject, card: ModelCard | None, facts: SourceFacts | None) -> dict[str, str]:
-    urls = {}
-    if facts and facts.url:
-        urls["distribution"] = facts.url
-    if subject.group and subject.purl and subject.purl.startswith("pkg:huggingface/"):
-        urls.update(_hub_urls(ModelName(kind="hub", group=subject.group, name=subject.name), "model"))
-        if card:
-            urls["model-card"] = (
-                f"https://huggingface.co/{subject.group}/{subject.name}/blob/{subject.version or 'main'}/{card.path}"
-            )
-    for arxiv in (
-        tag for tag in (card.fields.get("tags", ()) if card else ()) if re.fullmatch(r"arxiv:\d{4}\.\d{4,5}", tag)
-    ):
-        urls.setdefault("documentation", f"https://arxiv.org/abs/{arxiv.partition(':')[2]}")
-    return urls
-
-
-def _hub_urls(name: ModelName, kind: str) -> dict[str, str]:
-    if name.kind == "url" and name.url:
-        return {"website": name.url}
-    if name.kind != "hub":
-        return {}
-    return {"website": f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name.id}"}
 
 
 def application(subject: Subject, layouts: Sequence[Layout]) -> Component:
