@@ -10,6 +10,7 @@ import os
 import pickle
 import pickletools
 import struct
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from aibom.inspectors.pytorch_summary import summarize
 from aibom.inspectors.torch_tensors import is_tensor_call, read_tensor
 from aibom.limits import Limits
 from aibom.sources.bytesource import FileSource
-from bench.measure import Group, function, process
+from bench.measure import ROOT, Group, function, process
 
 ENTRIES = 1_000_000
 TENSORS = 50_000
@@ -139,6 +140,41 @@ def nothing(_path: Path) -> None:
     """Import what the others import, and do nothing."""
 
 
+# What a peer's library does with a file, as its own command does; the interpreter's start and imports don't count.
+PEERS = {
+    "picklescan": (
+        "from picklescan.scanner import scan_pickle_bytes as scan\nimport io",
+        "scan(io.BytesIO(open(path, 'rb').read()), path)",
+    ),
+    "modelscan": ("from modelscan.modelscan import ModelScan", "ModelScan().scan(path)"),
+    "fickling": (
+        "from fickling.fickle import Pickled\nfrom fickling.analysis import check_safety",
+        "check_safety(Pickled.load(open(path, 'rb').read()))",
+    ),
+}
+PATIENCE = 120
+"""Seconds after which a peer is stopped."""
+
+
+def peer(name: str, path: Path) -> float | str:
+    """Return the seconds that a peer's library takes for a file, or why there are none."""
+    python = ROOT / "build" / "peers" / f"{name}-venv" / "bin" / "python"
+    if not python.exists():
+        return "not installed (make peers)"
+    prepared, call = PEERS[name]
+    program = (
+        f"import sys, time\n{prepared}\npath = sys.argv[1]\nstarted = time.perf_counter()\n{call}\n"
+        "print('seconds', time.perf_counter() - started)"
+    )
+    command = [str(python), "-c", program, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return f"stopped after {PATIENCE} s"
+    said = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("seconds ")]
+    return float(said[0]) if said else f"failed: {(done.stderr.strip().splitlines() or ['no word'])[-1][:80]}"
+
+
 GEARS = {"genops": genops, "triage": triage, "walk": walk, "walk with tensors": tensors, "nothing": nothing}
 
 
@@ -166,6 +202,12 @@ def _compare(shape: str, path: Path, peaks: dict[str, float]) -> Group:
         seconds = function(partial(GEARS[gear], path))
         note = f"{base / seconds:.1f} x genops; the peak is beyond the idle interpreter"
         group.add(gear, "aibom", seconds, base=base, peak=peaks[gear] - idle, note=note)
+    for name in PEERS:
+        taken = peer(name, path)
+        if isinstance(taken, float):
+            group.add(name, name, taken, base=base, note=f"{base / taken:.2f} x genops; its library, one call")
+        else:
+            print(f"{shape}: {name} {taken}", file=sys.stderr)
     return group
 
 
@@ -181,4 +223,5 @@ if __name__ == "__main__":
         for one in run():
             print(one.name)
             for row in one.rows:
-                print(f"  {row.case:20} {row.seconds:.4f} s  {row.peak_mib:6.1f} MiB  {row.note}")
+                peak = "" if row.peak_mib is None else f"{row.peak_mib:6.1f} MiB"
+            print(f"  {row.case:20} {row.seconds:.4f} s  {peak:10}  {row.note}")
