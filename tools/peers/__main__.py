@@ -116,6 +116,7 @@ def _introduction(columns: Sequence[Column], trials: Sequence[Trial]) -> Iterato
         "## What this does not show",
         "",
         "We wrote the cases, so a scanner that was made with them at hand has an advantage: ours.",
+        "What it missed or accused was mended before the figures were taken; the others had no such chance.",
         "Each has a public reference (see the [scorecard](scorecard.md)).",
         "Many were published because one of these scanners missed them, which makes them hard for it.",
         "Harmless files are mostly what the real libraries wrote for tests: small, and no sample of what people share.",
@@ -165,7 +166,7 @@ def _public(peers: Sequence[Peer], folder: Path) -> Iterator[str]:
         rows = list(found_by_others_only(samples, columns, said))
         if rows:
             yield from (
-                "A pickle or code that stands in a file as data is not run by loading the file, and aibom judges what is.",
+                "A pickle or code that a file holds as data is not run by loading the file; aibom judges what is.",
                 "",
                 "| sample | | flagged by | what aibom reports |",
                 "|---|---|---|---|",
