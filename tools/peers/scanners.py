@@ -198,7 +198,7 @@ PEERS = (
     Peer(
         name="picklescan",
         requirement="picklescan[7z] numpy",
-        documentation="https://pypi.org/project/picklescan/",
+        documentation="https://github.com/mmaitre314/picklescan",
         criteria={
             "picklescan": 'exit code 1, "scan found malware"; 2 is a refusal. Each file by itself, so that it is '
             "looked at whatever its name.",
@@ -214,7 +214,7 @@ PEERS = (
         name="modelscan",
         # With numpy 2, which it allows, it ends every array with an error.
         requirement="modelscan[tensorflow,h5py] numpy<2",
-        documentation="https://pypi.org/project/modelscan/",
+        documentation="https://github.com/protectai/modelscan",
         criteria={
             "modelscan": "an issue of any severity for the file in the JSON report, which is what makes exit code 1; "
             "an error without an issue is a refusal."
@@ -229,7 +229,7 @@ PEERS = (
     Peer(
         name="fickling",
         requirement="fickling typing_extensions",
-        documentation="https://pypi.org/project/fickling/",
+        documentation="https://github.com/trailofbits/fickling",
         criteria={
             "fickling": "exit code 1 of `fickling --check-safety`: any severity but LIKELY_SAFE; 2, and a crash, is a "
             "refusal. Its command line reads pickles, not the archives of torch, which count as not looked at."
@@ -241,7 +241,7 @@ PEERS = (
     Peer(
         name="modelaudit",
         requirement="modelaudit[dill,h5,onnx,safetensors,sevenzip,tflite]",
-        documentation="https://pypi.org/project/modelaudit/",
+        documentation="https://github.com/promptfoo/modelaudit",
         criteria={
             "modelaudit": "a warning or a critical issue for the file in the JSON report, which is what makes exit "
             "code 1; an inconclusive outcome or an error without such an issue is a refusal.",
