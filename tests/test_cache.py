@@ -9,10 +9,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from aibom.cache.store import Store, cache_path
 from aibom.files import Digest

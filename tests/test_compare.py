@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.emitters.reports import fine_tune_report, inspected, make_report, malicious_finding, minimal_report
 
 from aibom.compare import Aspect, Change, Kind, compare
@@ -91,7 +91,7 @@ def test_a_whole_model_against_another() -> None:
 
 def test_what_another_tool_does_not_record_is_not_called_removed() -> None:
     """A document without files says nothing about files."""
-    foreign = {"bomFormat": "CycloneDX", "specVersion": "1.6",
+    foreign: dict[str, Any] = {"bomFormat": "CycloneDX", "specVersion": "1.6",
                "components": [{"type": "machine-learning-model", "name": "acme-chat", "group": "acme"}]}  # fmt: skip
     result = compare(document(fine_tune_report()), load(json.dumps(foreign)))
     assert {*Aspect} - {Aspect.IDENTITY, Aspect.TENSORS} == {*result.not_comparable}
@@ -113,7 +113,7 @@ def test_of_one_tool_a_fact_that_is_missing_is_gone() -> None:
 @pytest.mark.parametrize("looked", [True, False])
 def test_no_findings_are_a_statement_only_where_somebody_looked(looked: bool) -> None:
     """An empty list is one; a document that has no such list says nothing."""
-    foreign = {"bomFormat": "CycloneDX"} | ({"vulnerabilities": []} if looked else {})
+    foreign: dict[str, Any] = {"bomFormat": "CycloneDX"} | ({"vulnerabilities": []} if looked else {})
     result = compare(document(fine_tune_report()), load(json.dumps(foreign)))
     assert looked is bool(of(Aspect.FINDINGS, list(result.changes)))
     assert looked is (Aspect.FINDINGS not in result.not_comparable)

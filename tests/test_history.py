@@ -9,11 +9,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 from tests.emitters.reports import fine_tune_report, hostile_report, minimal_report
 
 from aibom.compare import Aspect

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.fakes import MemoryRepo, repo_file
 
 from aibom.components import Inspection

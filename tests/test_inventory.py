@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fixtures.weights import safetensors_bytes
+from msgspec.structs import replace
 from tests.fakes import MemoryRepo
 
 from aibom.files import Format, Role

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.emitters.reports import inspected, make_report
 
 from aibom.changes import Aspect, Change

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Aspect(StrEnum):
@@ -32,8 +33,7 @@ class Kind(StrEnum):
     RENAMED = "renamed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One difference. `old` and `new` are empty where there is none; of a renamed file they are its names."""
 
     aspect: Aspect
@@ -43,8 +43,7 @@ class Change:
     new: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """All differences, and what could not be compared because one side does not carry it.
 
     `notes` say how far a comparison went: how many tensors are the same, which could not be compared.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aibom.changes import Aspect, Change, Comparison, Kind
 from aibom.documents import MAX_DEPTH, Document, Json, components, files, full_name, subject, values
@@ -48,7 +49,7 @@ _BY_DIGEST = frozenset({Aspect.WEIGHTS, Aspect.FILES})
 
 
 def _to_what_both_say(before: dict[Aspect, Mapping[str, str]], after: dict[Aspect, Mapping[str, str]]) -> None:
-    """Leave out settings of the model that one side has no place for, and how a base was used where one does not say."""
+    """Leave out settings that one side has no place for, and how a base was used where one does not say."""
     common = before[Aspect.MODEL].keys() & after[Aspect.MODEL].keys()
     for side in (before, after):
         if common:

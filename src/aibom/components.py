@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct, field
 
 from aibom.files import Coverage, Digest, Format, Location, RepoFile
 from aibom.findings import Evidence, Finding
@@ -23,8 +24,7 @@ class Basis(StrEnum):
     CONCLUDED = "concluded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact(Generic[T]):
+class Fact(Struct, Generic[T], frozen=True, kw_only=True):
     """A value with how it is known and where it stands."""
 
     value: T
@@ -35,8 +35,7 @@ class Fact(Generic[T]):
 # --- inspection -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
+class Tensor(Struct, frozen=True, kw_only=True):
     """One named tensor. `dtype` in safetensors' spelling (`F32`, `BF16`) or the format's own (`Q4_K`).
 
     `shape` counts elements. `offset` and `length` are the bytes in the file that hold it in C order, or None where
@@ -53,8 +52,7 @@ class Tensor:
     """BLAKE3 over type, shape and bytes (docs/tensor-digests.md), where tensor digests were asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorSummary:
+class TensorSummary(Struct, frozen=True, kw_only=True):
     """The tensors of one file. `stored_elements` counts shared storages once; values are elements by dtype."""
 
     stored_elements: int
@@ -81,8 +79,7 @@ class Verdict(StrEnum):
     DANGEROUS = "dangerous"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
+class Import(Struct, frozen=True, kw_only=True):
     """A global that a pickle (or custom code) imports, at its first place, with the strongest use made of it."""
 
     module: str
@@ -102,8 +99,7 @@ class ReferenceKind(StrEnum):
     CONFIG = "config"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """Another file (or a URL, or a hub id) that this file names. `path` is as written there."""
 
     path: str
@@ -113,8 +109,7 @@ class Reference:
     location: Location | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class Inspection(Struct, frozen=True, kw_only=True):
     """What one file says. Members of containers have an inspection of their own (`file.members`).
 
     `consumed` names members that the inspector itself has looked at, so that they are not opened again.
@@ -153,8 +148,7 @@ SIGNATURE_KINDS = frozenset(
 """Kinds of `Verification` that are about a signature, whatever came out; the others compare digests alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(Struct, frozen=True, kw_only=True):
     """One piece of evidence, compared: what it is, what came out, whom it names, what it covers."""
 
     kind: str
@@ -171,8 +165,7 @@ class Verification:
         return self.kind in SIGNATURE_KINDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorRoot:
+class TensorRoot(Struct, frozen=True, kw_only=True):
     """One copy of the weights by content, whatever files it is cut into (docs/tensor-digests.md).
 
     `named` is the Merkle root over names and digests, `unnamed` the one over digests alone; both are None unless every
@@ -199,8 +192,7 @@ class Scope(StrEnum):
     DATA = "data"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenseClaim:
+class LicenseClaim(Struct, frozen=True, kw_only=True):
     """A licence as somebody stated it or as we found it.
 
     `expression` is an SPDX expression (SPDX ids, else `LicenseRef-*`), None where what was said names no known
@@ -225,8 +217,7 @@ class ComponentKind(StrEnum):
     LIBRARY = "library"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightSet:
+class WeightSet(Struct, frozen=True, kw_only=True):
     """Files that together are one copy of the weights.
 
     `stored_elements` is what the files hold; `parameters` is the number of parameters they stand for, None where
@@ -243,8 +234,7 @@ class WeightSet:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFacts:
+class ModelFacts(Struct, frozen=True, kw_only=True):
     """What is known of a model from its configuration and weights, each fact with its place."""
 
     architecture: Fact[str] | None = None
@@ -265,8 +255,7 @@ class ModelFacts:
     """Scalar settings of the configuration, nested keys joined with a dot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """A part of a card under one heading. `line` is the heading's, `text_line` that of the text's first line."""
 
     title: str
@@ -276,8 +265,7 @@ class Section:
     text_line: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(Struct, frozen=True, kw_only=True):
     """An evaluation result as declared in a card."""
 
     type: str
@@ -288,8 +276,7 @@ class Metric:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
+class ModelCard(Struct, frozen=True, kw_only=True):
     """A model card: its front matter, normalised to lists of text, and its sections."""
 
     path: str
@@ -324,8 +311,7 @@ class Derivation(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relation:
+class Relation(Struct, frozen=True, kw_only=True):
     """An edge between two components, by their refs."""
 
     source: str
@@ -338,8 +324,7 @@ class Relation:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
+class Component(Struct, frozen=True, kw_only=True):
     """A model, dataset, library or application. `seen` is False for what is only referred to.
 
     `ref` is unique in the report and stable across runs; `paths` are the files that belong to it.
@@ -368,8 +353,7 @@ class Component:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(Struct, frozen=True, kw_only=True):
     """The components of a target and how they hang together; `root` is the ref of what the report is about."""
 
     root: str

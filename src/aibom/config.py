@@ -9,11 +9,11 @@ import datetime as dt
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+from msgspec import Struct
 
 from aibom.errors import UsageError
 from aibom.report import Strength
@@ -108,8 +108,7 @@ class ConfigTables(_Table):
     operator: OperatorTable = msgspec.field(default_factory=OperatorTable)
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The tables and the file they come from; `path` None means that there is no file.
 
     `policy_path` is the file that [policy] comes from, where that is another one.

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from aibom.files import Digest, RepoFile
 from aibom.findings import Rule, Severity, Subject
@@ -68,16 +69,14 @@ ALGORITHMS: Mapping[str, Callable[[int], _Hash]] = {
 """Algorithm to a constructor that is given the file's size in bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shards:
+class Shards(Struct, frozen=True, kw_only=True):
     """Cut a file into parts of `size` bytes (the last is shorter) and digest each with `algorithm`."""
 
     algorithm: str
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Struct, frozen=True, kw_only=True):
     """A run of bytes that gets a BLAKE3 digest of its own, over `prefix` and then the bytes. Sizes are bytes."""
 
     prefix: bytes
@@ -85,8 +84,7 @@ class Span:
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilePlan:
+class FilePlan(Struct, frozen=True, kw_only=True):
     """What to compute of one file."""
 
     algorithms: tuple[str, ...] = ("sha256",)
@@ -98,8 +96,7 @@ DigestPlan = Mapping[str, FilePlan]
 """Path to what is computed of that file; a path that is missing gets the SHA-256 alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileDigests:
+class FileDigests(Struct, frozen=True, kw_only=True):
     """The digests of one file; `size` is how many bytes were read, `fault` why there are none.
 
     `spans` stand in the order of the plan; None where the span reaches beyond the file or was one too many.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct
 
 # Control, format (bidi overrides, zero width), surrogate, private, line and paragraph separators: nothing that may
 # repaint a terminal or hide a part of a name is kept as it is.
@@ -169,8 +170,7 @@ class Coverage(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
+class Digest(Struct, frozen=True, kw_only=True):
     """A digest in lower-case hexadecimal, computed from the bytes or declared by somebody."""
 
     algorithm: str
@@ -180,8 +180,7 @@ class Digest:
     """Who declared it: the hub's listing, a cache's blob name, a file in the target."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(Struct, frozen=True, kw_only=True):
     """A place in the target.
 
     `path` is an escaped POSIX path from the root, `members` the names inside containers (outermost first), `offset`
@@ -203,8 +202,7 @@ class Location:
         return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepoFile:
+class RepoFile(Struct, frozen=True, kw_only=True):
     """A file of the target, or (with `members`) a member of a container in it. `size` is in bytes."""
 
     path: str

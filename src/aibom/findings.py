@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from aibom.files import Location
 
@@ -45,8 +46,7 @@ class Subject(StrEnum):
     DECISIONS = "decisions of the user"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """A kind of finding. The texts are for a person who has never read the source.
 
     `id` is a word that never changes, `cwes` are numbers of the Common Weakness Enumeration.
@@ -62,8 +62,7 @@ class Rule:
     cwes: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suppression:
+class Suppression(Struct, frozen=True, kw_only=True):
     """Why somebody decided that a finding does not count, in their words, and where they said so."""
 
     reason: str
@@ -71,8 +70,7 @@ class Suppression:
     until: dt.date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One fault at one place. `severity` may be lower or higher than the rule's usual one."""
 
     rule: Rule
@@ -117,8 +115,7 @@ class Finding:
                 self.message)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """A statement and the place that supports it; `location` is None for what a person or a table said."""
 
     statement: str

@@ -7,12 +7,12 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import Struct
 
 from aibom.compare import Change, Comparison, compare_documents
 from aibom.documents import open_document
@@ -47,8 +47,7 @@ _SCANS = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(Struct, frozen=True, kw_only=True):
     """One scan of a model. `changes` is None where there is none before it to compare with."""
 
     model: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import Format, RepoFile, Role
@@ -111,8 +112,7 @@ _FAULTS: Mapping[Fault, tuple[Rule, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
+class Inventory(Struct, frozen=True, kw_only=True):
     """What is in a target. `files` can be read, `unread` can't; both are sorted by path."""
 
     files: tuple[RepoFile, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.assessors.policy import POLICY_RULE_IDS
 from aibom.emitters.coverage import is_covered
@@ -14,16 +15,14 @@ from aibom.findings import Severity
 from aibom.report import Report
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleCount:
+class RuleCount(Struct, frozen=True, kw_only=True):
     """How often a rule was broken, and how badly at worst; ignored findings are not counted."""
 
     severity: Severity
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class Overview(Struct, frozen=True, kw_only=True):
     """What one scan came to. `size` is bytes, `licenses` maps an expression (or what was said) to how it is known.
 
     `determinations` maps a provision's key to the strength of what was found about the target's root. `gate` says

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from threading import Lock
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom._version import __version__
 from aibom.assessors import assess
@@ -34,8 +36,7 @@ from aibom.settings import Settings
 from aibom.sources.protocol import Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """A step of a scan: `done` of `total` bytes of `file` in this stage (`inspect` or `digest`)."""
 
     stage: str

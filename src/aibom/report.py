@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from aibom.components import Inspection, Resolution, Scalar, TensorRoot, Verification
 from aibom.files import Digest
@@ -34,8 +35,7 @@ class Timing(StrEnum):
     UNDATED = "undated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleRef:
+class RuleRef(Struct, frozen=True, kw_only=True):
     """A rule of a rulebook: `id` inside its `regime`, the provision it reads, and on whose authority.
 
     `key` names the provision in properties (`art-53-gpai`); `authority` is statute, guideline, draft-guideline,
@@ -52,8 +52,7 @@ class RuleRef:
     references: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Determination:
+class Determination(Struct, frozen=True, kw_only=True):
     """What the evidence says about one provision for one subject, with what is missing. Never a legal conclusion."""
 
     rule: RuleRef
@@ -87,8 +86,7 @@ class Answer(StrEnum):
     NOT_DECIDABLE = "not-decidable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChecklistItem:
+class ChecklistItem(Struct, frozen=True, kw_only=True):
     """One question of due diligence or of a documentation form, answered from evidence.
 
     `list` names the checklist, `topic` groups its items; `statement` says what was found or looked for.
@@ -104,16 +102,14 @@ class ChecklistItem:
     because: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class Skipped(Struct, frozen=True, kw_only=True):
     """A part of the target that was left out on purpose, and why."""
 
     path: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFacts:
+class SourceFacts(Struct, frozen=True, kw_only=True):
     """What the place the target came from says about it (its claims, not ours).
 
     `identity` is `owner/name` on a hub; `gated` is the hub's word for the access condition.
@@ -129,16 +125,14 @@ class SourceFacts:
     claims: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolInfo:
+class ToolInfo(Struct, frozen=True, kw_only=True):
     """The tool that made the report."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(Struct, frozen=True, kw_only=True):
     """What the assessors say: determinations and the findings that follow from them."""
 
     determinations: tuple[Determination, ...] = ()
@@ -148,8 +142,7 @@ class Assessment:
     """Version of every rulebook and table that was used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """Everything a scan found. `root_digest` is SHA-256 over the sorted lines `sha256  path` of all files."""
 
     target: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.data.tables import load_rows
 from aibom.documents import Json, Placed, components, files, full_name, subject, values
@@ -36,8 +37,7 @@ class Scope(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Element:
+class Element(Struct, frozen=True, kw_only=True):
     """One element of a profile. `auto` says who can fill it: `bytes`, `card` or `user`."""
 
     profile: str
@@ -50,8 +50,7 @@ class Element:
     paths: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What a document says to one element.
 
     `pointers` are the JSON pointers that satisfy it, `missing` the names of parts that do not answer. `verified` is
@@ -65,8 +64,7 @@ class Answer:
     verified: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class Score(Struct, frozen=True, kw_only=True):
     """The answers to a profile. `formula` is the peer's number where the profile is one (`owasp-compat`)."""
 
     profile: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.limits import Limits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Name, version and owner of the model where the user knows better than the directory's name."""
 
     name: str | None = None
@@ -20,8 +21,7 @@ class Identity:
     purl: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignore:
+class Ignore(Struct, frozen=True, kw_only=True):
     """A decision that findings of a rule (on a path, on one content) do not count. `source` names file and entry."""
 
     rule: str
@@ -32,8 +32,7 @@ class Ignore:
     until: dt.date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """Gates that the user sets; a model that does not pass one fails the scan, whatever `--fail-on` says.
 
     Licences are SPDX expressions or keys of the licence table (`llama3.1`); a non-empty `allow_licenses` refuses all
@@ -47,8 +46,7 @@ class Policy:
     deny_determinations: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Struct, frozen=True, kw_only=True):
     """What the user does with the model; turns duties and thresholds of licences into answers. None is unknown.
 
     `users` is monthly active users, `revenue` US dollars a year, `region` a country code or `EU`.
@@ -62,8 +60,7 @@ class Profile:
     trains_others: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class Material(Struct, frozen=True, kw_only=True):
     """A public key, certificate or trusted root of the user's. `name` is the file's, `sha256` that of `content`.
 
     A report keeps name and digest and drops the content.
@@ -74,8 +71,7 @@ class Material:
     content: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class Trust(Struct, frozen=True, kw_only=True):
     """Whose signatures count. All of it comes from the user; a bundle can't add to it.
 
     `keys` are public keys (PEM, minisign, OpenPGP), `authorities` certificates in PEM, `identities` and `issuers` what
@@ -99,8 +95,7 @@ class Trust:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one scan; `as_of` is the day against which dated rules are evaluated."""
 
     as_of: dt.date

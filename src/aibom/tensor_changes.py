@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.changes import Aspect, Change, Kind
 from aibom.components import Tensor
@@ -21,8 +22,7 @@ _EMBEDDING = re.compile(
 )
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """How one pair of copies compares."""
 
     changes: list[Change] = field(default_factory=list)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from fixtures.weights import safetensors_header
+from msgspec import Struct
+from msgspec.structs import replace
 from tests.fakes import MemoryRepo
 
 from aibom.assessors import assess
@@ -57,8 +58,7 @@ class _Repo(MemoryRepo):
         return _Hole(*self._holes[path]) if path in self._holes else super().open(path)
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """What the stages before the assessors made of a repository."""
 
     resolution: Resolution

@@ -277,7 +277,7 @@ def test_gated_fields_in_a_card_are_noted() -> None:
 
 def test_signatures_answer_the_form() -> None:
     """A verified signature is authenticity; one that was not pinned is a part of it."""
-    from dataclasses import replace  # noqa: PLC0415
+    from msgspec.structs import replace  # noqa: PLC0415
 
     for status, expected in ((SignatureStatus.VERIFIED, "yes"), (SignatureStatus.UNPINNED, "partly")):
         case = replace(model("# A\n", parameters=1e6), verifications=(Verification(kind="oms", status=status),))

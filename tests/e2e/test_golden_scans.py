@@ -11,12 +11,12 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from fixtures.demo import COMMAND
+from msgspec.structs import replace
 
 from aibom.data import rule_data
 from aibom.emitters import EMITTERS, EmitOptions, emit

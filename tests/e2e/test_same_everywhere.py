@@ -8,12 +8,12 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.hostile import HOSTILE
+from msgspec.structs import replace
 from tests.hub_double import HubRepo, running_hub
 
 from aibom.components import Component, Resolution

@@ -6,10 +6,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 from tests.emitters.reports import (
     determinations,
     fine_tune_report,

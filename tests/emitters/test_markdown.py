@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from tests.emitters.reports import HOSTILE_TEXTS, fine_tune_report, hostile_report, malicious_finding, minimal_report
 
 from aibom.emitters import emit

@@ -6,13 +6,13 @@ import datetime as dt
 import json
 import math
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.emitters.reports import fine_tune_report, hostile_report, make_report, minimal_report
 
 from aibom.emitters.inert import cell, encodable
@@ -45,7 +45,7 @@ def test_any_text_and_number_survives_the_round_trip(
 ) -> None:
     """Texts and scalars of any content read back equal; only lone surrogates are spelled out."""
     report = minimal_report()
-    report = replace(report, **texts, created=created, source=replace(report.source, claims=claims))  # type: ignore[arg-type]
+    report = replace(report, **texts, created=created, source=replace(report.source, claims=claims))
     assert report == from_json(to_json(report))
 
 
@@ -86,7 +86,7 @@ def test_a_lone_surrogate_is_spelled_out() -> None:
 
 def test_a_value_outside_the_schema_is_never_written() -> None:
     """A fault of ours ends in OutputError, not in a file that nobody can read."""
-    report = replace(minimal_report(), root_digest=object())  # type: ignore[arg-type]
+    report = replace(minimal_report(), root_digest=object())
     with pytest.raises(OutputError, match="can't be written"):
         to_json(report)
 

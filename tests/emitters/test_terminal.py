@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.emitters.reports import fine_tune_report, hostile_report, malicious_finding, minimal_report
 
 from aibom.components import RelationKind, Resolution

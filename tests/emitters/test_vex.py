@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from msgspec.structs import replace
 from tests.emitters.reports import fine_tune_report, hostile_report, malicious_finding, minimal_report
 
 from aibom.emitters import EmitOptions, emit

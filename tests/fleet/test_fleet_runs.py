@@ -155,7 +155,7 @@ def test_the_time_of_a_target_is_bounded() -> None:
     """The kernel ends a worker whose target takes too long, whatever it is doing."""
     code = (
         "import time\nfrom aibom.fleet import worker\nfrom tests.fleet.test_fleet_runs import ORDER\n"
-        "from dataclasses import replace\nfrom aibom.fleet.records import Task\n"
+        "from msgspec.structs import replace\nfrom aibom.fleet.records import Task\n"
         "worker._scan = lambda *_: [i for i in range(10**12) if i < 0]\n"
         "worker.scan_target(Task(target='x', order=replace(ORDER, wall_seconds=0.3)))\n"
     )

@@ -227,7 +227,7 @@ class Checked:
 
 def check(target: Source | Mapping[str, bytes], settings: Settings = SETTINGS, trust: Trust | None = None) -> Checked:
     """Run inventory, gathering, digests and verification; files are not inspected."""
-    from dataclasses import replace  # noqa: PLC0415
+    from msgspec.structs import replace  # noqa: PLC0415
 
     source = target if not isinstance(target, Mapping) else MemoryRepo(target)
     if trust is not None:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.fakes import MemoryRepo
 
 from aibom.components import Inspection, SignatureStatus, Tensor, TensorSummary, Verification

@@ -3,13 +3,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.fakes import MemoryRepo
 from tests.integrity.forge import KEY, NOW, SETTINGS, TRUST, bundle, check, encoded, material, pem, resources, statement
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
-import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,12 +20,18 @@ import aibom
 from aibom.findings import Severity, Subject
 
 pytestmark = pytest.mark.real
-os.environ |= {"KERAS_BACKEND": "torch", "HF_HUB_OFFLINE": "1"}
 ABOUT_FILES = {Subject.CODE_ON_LOAD, Subject.CONTAINERS, Subject.FILES}
 # What torch rebuilds from Python source that the file carries, and the archives that are code.
 CODE = {"fx.pt"}
 NOTED = {"torchscript-code"}
 _ENDINGS = {"joblib": ".joblib", "torch": ".pt"}
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The libraries read these when they are imported."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 def accused(folder: Path) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 from tests.fakes import MemoryRepo
 from tests.resolvers.license_samples import mit
 from tests.resolvers.targets import DAY, inspections, memory, resolution, said, weights

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.resolvers.targets import repository, weights
 
 from aibom.components import Basis, Import, Inspection, ModelFacts, Scalar, Use, Verdict

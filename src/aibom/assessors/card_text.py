@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate, pairwise
+
+from msgspec import Struct
 
 from aibom.components import ModelCard, Section
 from aibom.files import Location
@@ -109,8 +110,7 @@ _ITEM = re.compile(r"^\s{0,12}(?:[-*+•]|\d{1,2}[.)])\s+")
 _FENCE = re.compile(r"^\s{0,3}(```|~~~)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardPassage:
+class CardPassage(Struct, frozen=True, kw_only=True):
     """A sentence, list item or table row of a card. `headings` are the titles above it, nearest last.
 
     `negated` is True where it excludes a use. `cells` and `header` are filled for rows of tables.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.assessors.book_loader import load_books
 from aibom.assessors.conditions import Condition
@@ -20,8 +21,7 @@ from aibom.report import Answer, ChecklistItem, Strength
 _NAME = "checklists.yaml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """An item of a checklist. Conditions are tried in the order unmet, met, partly."""
 
     list: str

@@ -7,7 +7,8 @@ Commission's guidelines allow (30 %, annex A.2); one made outside carries the fa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.assessors.facts import Estimate
 from aibom.findings import Evidence
@@ -18,8 +19,7 @@ FLOP_PER_PARAMETER_AND_TOKEN = 6
 _SECONDS_PER_HOUR = 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """Error bounds of estimates, from the rulebook.
 
     `margin` is relative. `utilization` is the range of the peak rate a training run is taken to reach where the card
@@ -31,8 +31,7 @@ class Policy:
     utilization: tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """What estimates say of a threshold: above (None: not settled), on which, against which, and how near."""
 
     above: bool | None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from aibom.assessors.facts import FACTS, FactType
 from aibom.report import Strength
@@ -30,8 +31,7 @@ class Op(StrEnum):
 Operand = float | bool | str | dt.date | frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True):
     """A fact against a value."""
 
     fact: str
@@ -39,16 +39,14 @@ class Compare:
     value: Operand
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(Struct, frozen=True):
     """The estimates of a compute fact straddle the threshold, or disagree about it."""
 
     fact: str
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Struct, frozen=True):
     """One compute fact divided by another is more than a value."""
 
     over: str
@@ -56,8 +54,7 @@ class Ratio:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(Struct, frozen=True):
     """Words that stand together: every group must have one of its words in the same passage.
 
     A word ends at a word boundary unless it ends with `*`.
@@ -66,8 +63,7 @@ class Phrase:
     groups: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mentions:
+class Mentions(Struct, frozen=True):
     """At least `hits` of the phrases stand in the facts' text, in a passage that holds none of `without`."""
 
     facts: tuple[str, ...]
@@ -76,44 +72,38 @@ class Mentions:
     hits: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """Something is known of the fact, whatever it is."""
 
     fact: str
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """The fact is known and is not empty, zero or false."""
 
     fact: str
 
 
-@dataclass(frozen=True, slots=True)
-class Concluded:
+class Concluded(Struct, frozen=True):
     """An earlier rule of the book came to this finding (a pattern), with one of these strengths."""
 
     finding: str
     strengths: frozenset[Strength]
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """Every part is true."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Struct, frozen=True):
     """One part at least is true."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """The part is false."""
 
     part: Condition

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.assessors import wording
 from aibom.assessors.conditions import thresholds
@@ -19,8 +21,7 @@ _SAYS_SO = re.compile("not found|not stated|\\{missing\\}")
 _ALWAYS = Fact(value=True, method="definition", confidence=1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """Whom the rules are applied to: a component's ref, what it is to the report, and its facts."""
 
     ref: str
@@ -29,8 +30,7 @@ class Subject:
     prefix: str = ""
 
 
-@dataclass(slots=True)
-class _Decision:
+class _Decision(Struct):
     """An outcome on its way through exceptions and open questions."""
 
     outcome: Outcome

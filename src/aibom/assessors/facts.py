@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct
+
 from aibom.findings import Evidence
 
 
@@ -22,8 +24,7 @@ class FactType(StrEnum):
     DATE = "date"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class Spec(Struct, frozen=True, kw_only=True):
     """A fact's type, its name for a reader, and where it is looked for."""
 
     type: FactType
@@ -31,8 +32,7 @@ class Spec:
     sought: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Struct, frozen=True, kw_only=True):
     """One estimate of training compute in FLOP; `low` and `high` bound what it may stand for.
 
     `disclosed` is True where every input was stated by the developer or measured on the files, so that the value
@@ -49,8 +49,7 @@ class Estimate:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
+class Passage(Struct, frozen=True, kw_only=True):
     """A piece of the target's own text (a sentence, a label, a tag) and where it stands. Never an instruction."""
 
     text: str
@@ -60,8 +59,7 @@ class Passage:
 Value = float | bool | str | frozenset[str] | dt.date | tuple[Estimate, ...] | tuple[Passage, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True):
     """A known fact. `confidence` is how surely it was read, from 0 to 1.
 
     `complete` is False for a set or text that may hold more than was seen: what is not in it is then unknown.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.assessors.card_text import CardPassage, quote, read_passages
 from aibom.assessors.facts import FACTS, Fact, Facts, FactType, Passage
@@ -28,8 +29,7 @@ from aibom.settings import Settings
 _OPERATOR_BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(Struct, frozen=True, kw_only=True):
     """The facts of one model, with the passages of its card and its lineage, for what needs more than facts."""
 
     facts: Facts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.assessors.card_text import quote
 from aibom.assessors.compute import (
@@ -35,8 +36,7 @@ _MISMATCH = 2.0  # the card may round, count embeddings or not; twice as many is
 _UNBOUNDED = float("inf")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lineage:
+class Lineage(Struct, frozen=True, kw_only=True):
     """What a model came from: the relation, and each base with its row in the table of known models, if any."""
 
     relation: str
@@ -44,8 +44,7 @@ class Lineage:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(Struct, frozen=True, kw_only=True):
     """How many parameters: measured on the weights, stated in the card, active ones, and whether the two fit."""
 
     measured: float | None

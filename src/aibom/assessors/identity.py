@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SIZE = re.compile(r"(?<![\w.])(\d{1,4}(?:\.\d{1,3})?)\s?([BbMm])(?![A-Za-z])")
 # A name with a size in it ("Llama-3.1-70B", "Qwen3 0.6B", "phi-3-mini-3.8B"), or a size alone ("the 70B model").
@@ -31,8 +32,7 @@ _UNITS = {"b": 1e9, "m": 1e6}
 _TOLERANCE = 1.35  # "7B" is said of 6.7 and of 8.0 billion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """The names and the size by which the assessed model is known; `others` are names of its relatives."""
 
     names: tuple[str, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aibom.files import Digest
 from aibom.findings import Finding, Rule, Severity, Subject, Suppression

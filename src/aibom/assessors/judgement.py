@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from aibom.assessors.compute import compare, near
 from aibom.assessors.conditions import (
@@ -33,8 +34,7 @@ from aibom.report import Strength
 Tri = bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(Struct, frozen=True, kw_only=True):
     """What came out: true, false or unknown (None), what it rests on, and which facts are missing."""
 
     value: Tri
@@ -44,8 +44,7 @@ class Judgement:
     used: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What conditions are judged against: the facts, and what earlier rules concluded (finding to strength)."""
 
     facts: Facts

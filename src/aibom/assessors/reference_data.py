@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.data.tables import Row, load_rows
 
@@ -14,8 +15,7 @@ KNOWN_MODELS_DATE = "2026-11"
 _CONFIDENCES = ("", "Disclosed", "Confident", "Likely", "Speculative")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownModel:
+class KnownModel(Struct, frozen=True, kw_only=True):
     """A row of the table of known models. Parameters and tokens are counts, `flop` is training compute."""
 
     id: str
@@ -30,8 +30,7 @@ class KnownModel:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenseTerms:
+class LicenseTerms(Struct, frozen=True, kw_only=True):
     """What a license allows and asks, as flags, with the deciding clause in our words."""
 
     key: str
@@ -41,8 +40,7 @@ class LicenseTerms:
     confidence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accelerator:
+class Accelerator(Struct, frozen=True, kw_only=True):
     """An accelerator with its dense 16-bit peak rate in FLOP/s, from its maker's data sheet."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any as Raw
 from typing import NoReturn
+
+from msgspec import Struct
 
 from aibom.assessors.conditions import (
     All,
@@ -42,8 +43,7 @@ _OPS: Mapping[FactType, frozenset[Op]] = {
 _SET_OPS = frozenset({Op.IN, Op.CONTAINS, Op.INTERSECTS, Op.DISJOINT, Op.WITHIN})
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What `$thresholds.x`, `$sets.x` and a lexicon's name stand for."""
 
     thresholds: Mapping[str, float]
@@ -51,8 +51,7 @@ class Scope:
     lexicons: Mapping[str, Shape]
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """A value of the YAML with its place; every reader says what it expected and what it found."""
 
     raw: Raw
@@ -146,8 +145,7 @@ class Shape:
         return frozenset(item.text() for item in self.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """The fields of a mapping."""
 
     fields: Mapping[str, Shape]

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from aibom.assessors.compute import Policy
 from aibom.assessors.conditions import Condition
 from aibom.report import Strength
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """A document a rule rests on."""
 
     title: str
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a rule says: the finding, its strength, the short reason, and notes that are always true of it.
 
     `reason` may name facts in braces; `record` lists facts whose evidence is shown whether it is there or not.
@@ -34,8 +33,7 @@ class Outcome:
     record: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unless:
+class Unless(Struct, frozen=True, kw_only=True):
     """What turns or annotates an outcome: `then` replaces it, `note` is added; unknown opens a question."""
 
     when: Condition
@@ -43,8 +41,7 @@ class Unless:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One branch: `then` where the condition is true; `unknown` where it can't be settled (else the next case)."""
 
     when: Condition
@@ -53,8 +50,7 @@ class Case:
     unless: tuple[Unless, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookRule:
+class BookRule(Struct, frozen=True, kw_only=True):
     """A rule: cases in order, what holds where none does (`otherwise`) and where that is not settled (`unknown`)."""
 
     id: str
@@ -83,8 +79,7 @@ class BookRule:
     """True where a statement must tell the model from its base."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
+class Transition(Struct, frozen=True, kw_only=True):
     """A later date for what was on the market before: where `when` is true the rule applies from `until`."""
 
     until: dt.date
@@ -92,8 +87,7 @@ class Transition:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rulebook:
+class Rulebook(Struct, frozen=True, kw_only=True):
     """One regime as data."""
 
     regime: str

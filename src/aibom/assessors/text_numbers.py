@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+
+from msgspec import Struct
 
 MAX_TEXT = 4000  # characters of one sentence or row that are searched; a longer one is no sentence
 
@@ -22,8 +23,7 @@ class Unit(StrEnum):
     DURATION = "hours"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amount:
+class Amount(Struct, frozen=True, kw_only=True):
     """An amount with its unit; `start` and `end` are its place in the text, `per` marks a rate or a cost a piece."""
 
     unit: Unit

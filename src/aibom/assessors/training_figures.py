@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.assessors.card_text import CardPassage, Part
 from aibom.assessors.identity import Identity
@@ -47,8 +49,7 @@ _SUM = re.compile(r"cumulative|in total|combined|altogether|all (?:models|sizes)
 _PREFILTER = re.compile(r"\d|illion", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(Struct, frozen=True, kw_only=True):
     """An amount the card states, with its place.
 
     `stage` marks one of a later stage, `pretraining` one of the first, `synthetic` one of data generated for it.
@@ -66,8 +67,7 @@ class Figure:
     """True for a sum over several models, of which this one is a part."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """What the card states; `other` is what it states of other models, which nothing is made of."""
 
     tokens: tuple[Figure, ...] = ()
@@ -78,8 +78,7 @@ class Figures:
     other: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
+class _Statement(Struct, frozen=True):
     """A sentence, or a cell of a table with the words that say what it is."""
 
     text: str
@@ -163,8 +162,7 @@ def _table(header: tuple[str, ...], rows: list[CardPassage], identity: Identity)
             yield _Statement(f"{name}: {cell}", row)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cues:
+class _Cues(Struct, frozen=True, kw_only=True):
     """What the words around the amounts of one statement say they are of."""
 
     training: bool

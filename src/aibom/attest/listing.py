@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import Role
@@ -21,8 +22,7 @@ _ROOT_DIGEST = "aibom:root-digest"
 _LOOSE = frozenset({"machine-learning-model", "data"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedFile:
+class ListedFile(Struct, frozen=True, kw_only=True):
     """A file as a BOM lists it. `digests` are by algorithm; `names` are paths it may stand at, the best first.
 
     `declared` says that the BOM itself had the digest from somebody else and never saw the bytes.
@@ -35,8 +35,7 @@ class ListedFile:
     declared: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BomListing:
+class BomListing(Struct, frozen=True, kw_only=True):
     """What a BOM says about files. `exhaustive` says that it means to list every file of the target.
 
     `model_digests` are digests of models and data themselves, and of what they are distributed as, which a vendor may

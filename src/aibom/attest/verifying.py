@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.attest.listing import BomListing, ListedFile, open_listing
 from aibom.attest.signing import PREDICATE_TYPE
@@ -37,8 +38,7 @@ class DifferenceKind(StrEnum):
     UNPROVEN = "unproven"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """One difference; `path` is None where it is about the BOM itself."""
 
     kind: DifferenceKind
@@ -46,8 +46,7 @@ class Difference:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BomVerification:
+class BomVerification(Struct, frozen=True, kw_only=True):
     """The outcome. `signature` is None where there is none; `matching` are paths whose digests are those of the BOM.
 
     `uncovered` are files that a BOM which does not claim to be a full list says nothing about; `acting` are those among

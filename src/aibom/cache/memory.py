@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.cache.engine import engine
 from aibom.cache.store import Store
@@ -41,8 +42,7 @@ _ALL = "inspection"
 _SPANS = "spans"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class _Kept(Struct, frozen=True, kw_only=True):
     """An inspection of a file and its members, and what they took of the budget of all containers."""
 
     inspections: tuple[Inspection, ...]

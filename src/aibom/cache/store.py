@@ -12,11 +12,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from aibom.sources.bytesource import Stamp
 
@@ -42,8 +42,7 @@ CREATE INDEX results_by_use ON results (used);
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
+class Info(Struct, frozen=True, kw_only=True):
     """What the cache holds; sizes are bytes."""
 
     path: Path

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.cli.trust import read_options, trust_origins
 from aibom.config import Config, ConfigTables, find_config, load_config
@@ -20,8 +21,7 @@ from aibom.settings import Identity, Ignore, Policy, Profile, Settings
 _MOST_THREADS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What decides about a scan and its outputs, with the place each value came from.
 
     `origins` maps a setting's name to `command line`, a file's name, or `default`.

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from msgspec.structs import replace
 
 from aibom.cli.clock import now
 from aibom.cli.configuration import FAIL_ON, LINEAGE, Choices, add_options, choose, configuration

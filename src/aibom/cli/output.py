@@ -8,8 +8,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aibom.emitters import EMITTERS
 from aibom.errors import OutputError, TargetError, UsageError
@@ -21,8 +22,7 @@ _NAME_CHARS = 120
 _DOCUMENT_BYTES = 512 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """A format and where it goes; `path` None is stdout."""
 
     format: str

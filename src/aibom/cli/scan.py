@@ -8,11 +8,11 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import fields
 
 from aibom.assessors.policy import POLICY_RULE_IDS
 from aibom.cli.clock import now

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import click
+from msgspec import Struct
 
 from aibom.cli.output import Output, write
 from aibom.emitters import markdown
@@ -66,8 +66,7 @@ class Batch:
             click.echo(to_text(self._rows, EmitOptions()), err=True, nl=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """What the summary says of one target."""
 
     target: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO
+
+from msgspec import Struct
 
 from aibom.containers.protocol import Budget
 from aibom.errors import FileFault, LimitExceeded
@@ -21,8 +22,7 @@ class ExpansionBomb(LimitExceeded):
     """The data expands to more times its size than `Limits.expansion_ratio`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expansion:
+class Expansion(Struct, frozen=True, kw_only=True):
     """What came out. `fault` is why it is not all: the bytes before a fault are kept, a loader would have seen them."""
 
     source: ByteSource

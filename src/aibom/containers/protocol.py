@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded
 from aibom.files import RepoFile
@@ -13,8 +14,7 @@ from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """What one target's containers may still cost: members and expanded bytes, shared over all nesting levels."""
 
     members: int
@@ -39,8 +39,7 @@ class Budget:
         self.expanded_bytes -= expanded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """A file in a container. `name` is an escaped POSIX name, as it stands there (it may climb: that is a finding).
 
     `open` gives its bytes; it may raise `MalformedFile`, `LimitExceeded` or OSError. `size` is the expanded size the
@@ -63,8 +62,7 @@ class Container(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class OpenedContainer:
+class OpenedContainer(Struct):
     """A container whose members are known as an iterator."""
 
     iterator: Iterator[Member]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded
 from aibom.files import RepoFile
@@ -105,8 +105,7 @@ ARCHIVE_SPECIAL_MEMBER = Rule(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """What is wrong in a container, before the file it belongs to is known. `offset` counts in the container."""
 
     rule: Rule
@@ -115,8 +114,7 @@ class Note:
     severity: Severity | None = None
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """Notes in the order in which they were made, at most `limit`: a hostile archive may have a million faults.
 
     `faults` are limits that ended the expansion of a member whose beginning could still be looked at.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import lzma
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.containers.expansion import ExpansionBomb, expand, refuse_bomb
 from aibom.containers.names import fault_of, link_fault
@@ -101,8 +102,7 @@ def _shown(item: File) -> str:
     return escape_name(item.raw_name.encode("utf-8", "surrogatepass"))
 
 
-@dataclass(slots=True, kw_only=True)
-class _Unpacking:
+class _Unpacking(Struct, kw_only=True):
     """The folders of one archive as they are unpacked."""
 
     data: ByteSource

@@ -5,7 +5,7 @@ Format: 7zFormat.txt of the LZMA SDK.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded, MalformedFile
 
@@ -18,8 +18,7 @@ _MOST_CODERS = 32
 _UNIX_EXTENSION = 0x8000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coder:
+class Coder(Struct, frozen=True, kw_only=True):
     """One step of unpacking: the method's id and its properties."""
 
     method: bytes
@@ -27,8 +26,7 @@ class Coder:
     inputs: int = 1
 
 
-@dataclass(slots=True, kw_only=True)
-class Folder:
+class Folder(Struct, kw_only=True):
     """Files packed together. `packed` are (offset behind the signature header, length) of its packed streams.
 
     `coders` stand in the order in which they unpack; `size` is of all files together, in bytes.
@@ -46,8 +44,7 @@ class Folder:
     has_digest: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class File(Struct, frozen=True, kw_only=True):
     """A name in the archive. `has_data` is False for directories and empty files."""
 
     raw_name: str
@@ -55,8 +52,7 @@ class File:
     unix_mode: int = 0
 
 
-@dataclass(slots=True)
-class Header:
+class Header(Struct):
     """The folders of an archive, and its files in the order in which their data comes out of the folders."""
 
     folders: list[Folder] = field(default_factory=list)

@@ -6,9 +6,10 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
+
+from msgspec import Struct
 
 from aibom.containers.expansion import CHUNK
 from aibom.containers.zstd_frames import ZSTD_MAGICS, zstd_chunks
@@ -49,8 +50,7 @@ class Decoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Codec:
+class Codec(Struct, frozen=True, kw_only=True):
     """A compression method: how one stream is decoded, and how another one right after it begins.
 
     A stream that does not mark its own end has `marks_end` false.

@@ -6,8 +6,9 @@ Formats: POSIX.1-2008 `pax`, the GNU tar manual's "Basic Tar Format".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS, ARCHIVE_DAMAGED, ARCHIVE_SPECIAL_MEMBER, Notes
 from aibom.errors import LimitExceeded, MalformedFile
@@ -38,8 +39,7 @@ class Kind(Enum):
 _KINDS = {flag: kind for kind in Kind for flag in kind.value}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TarEntry:
+class TarEntry(Struct, frozen=True, kw_only=True):
     """One entry. Names are bytes as they stand there; offsets are absolute, `size` is of the data in the file."""
 
     raw_name: bytes
@@ -55,8 +55,7 @@ class TarEntry:
         return escape_name(self.raw_name)
 
 
-@dataclass(slots=True)
-class TarWalk:
+class TarWalk(Struct):
     """Goes through a tar. `end` is the offset after what was understood."""
 
     data: ByteSource

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aibom.containers.expansion import ExpansionBomb, expand, refuse_bomb
 from aibom.containers.names import fault_of, link_fault

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS, Notes
 from aibom.containers.zip_ends import CENTRAL_SIGNATURE, Pointer, pointers
@@ -32,8 +34,7 @@ class Origin(StrEnum):
     """By its own header only: no directory lists it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZipEntry:
+class ZipEntry(Struct, frozen=True, kw_only=True):
     """One entry. Offsets are absolute in the file, sizes in bytes.
 
     `name` is escaped and unique in the archive (a repeated one carries its header's offset), `raw_name` is what
@@ -80,8 +81,7 @@ class ZipEntry:
         return (self.header_offset if self.data_offset is None else self.data_offset) + self.compressed_size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZipDirectory:
+class ZipDirectory(Struct, frozen=True, kw_only=True):
     """What an archive lists, and what some readers would find beside that.
 
     `gaps` are (offset, length) of bytes that belong to no entry and are not zeros. Entries stand in the order of the
@@ -100,8 +100,7 @@ class ZipDirectory:
         return next((entry for entry in self.entries if entry.name == name), None)
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """What one directory says, and where the directories and end records lie."""
 
     entries: list[ZipEntry] = field(default_factory=list)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS, Notes
 from aibom.errors import LimitExceeded, MalformedFile
@@ -23,8 +24,7 @@ _LONGEST_COMMENT = 0xFFFF
 _CANDIDATES = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
+class Pointer(Struct, frozen=True, kw_only=True):
     """One reading of an end record: where a directory starts, how much is added to the offsets in it."""
 
     start: int

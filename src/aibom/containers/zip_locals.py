@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS, ARCHIVE_BOMB, ARCHIVE_DAMAGED, ARCHIVE_HIDDEN_CONTENT, Notes
 from aibom.containers.zip_directory import LOCAL_SIGNATURE, Origin, ZipEntry, zip64_values
@@ -23,8 +25,7 @@ _SEARCHED_BYTES = 256 * MIB
 _KNOWN_METHODS = frozenset({0, 8, 9, 12, 14, 93, 95, 99})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
+class _Header(Struct, frozen=True, kw_only=True):
     """A local header. `data_offset` is absolute."""
 
     raw_name: bytes
@@ -36,8 +37,7 @@ class _Header:
     data_offset: int
 
 
-@dataclass(slots=True)
-class Search:
+class Search(Struct):
     """What lies between the entries: headers that no directory lists, and other bytes as (offset, length)."""
 
     hidden: list[ZipEntry] = field(default_factory=list)

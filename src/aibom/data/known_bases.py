@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.data.license_table import License, license_table
 from aibom.data.tables import Row, load_rows
@@ -16,8 +17,7 @@ _COLUMNS = ("name", "kind", "aliases", "license", "base", "relation", "family", 
 _RELATIONS = ("", "finetune", "adapter", "merge", "quantized", "distilled", "converted")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """A repository (or, with a `*` at the end of `name`, several): its license and what it was made from."""
 
     name: str
@@ -36,8 +36,7 @@ def known_names() -> tuple[str, ...]:
     return tuple(sorted({row.name for row in rows if row.kind == "model"}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class _Table(Struct, frozen=True, kw_only=True):
     exact: Mapping[tuple[str, str], Known]
     starts: tuple[tuple[str, Known], ...]
     """Starts of names in lower case, the longest first."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.data.tables import Row, load_rows
 
@@ -32,8 +33,7 @@ FAMILY_IDS = frozenset({"bsd", "cc", "gfdl", "gpl", "lgpl", "openrail"})
 UNSTATED_IDS = frozenset({"unknown", "other", "no-license"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class License:
+class License(Struct, frozen=True, kw_only=True):
     """One row. Cells hold words of the table; `expression` is an SPDX id or a LicenseRef, None for a family."""
 
     key: str
@@ -67,8 +67,7 @@ class License:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenseTable:
+class LicenseTable(Struct, frozen=True, kw_only=True):
     """The rows, and where each name that people write leads. A name shared by several licenses leads nowhere."""
 
     rows: tuple[License, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.data.license_table import License
 
@@ -54,8 +55,7 @@ class About(StrEnum):
     USAGE = "volume-of-use"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class Term(Struct, frozen=True, kw_only=True):
     """One term. `value` is the amount of a threshold (users, US dollars a year); `argument` a name prefix or a region.
 
     `effect` of a threshold: `ask` a license of its own is needed above it, `no-rights` there are none above it,

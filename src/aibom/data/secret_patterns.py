@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.data.tables import Row, load_rows
 
@@ -24,8 +25,7 @@ class Leak(StrEnum):
     PATH = "path"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
+class Pattern(Struct, frozen=True, kw_only=True):
     """A shape. Every match holds one of `keywords` in lower case; group `v` is the value. `files` empty means all.
 
     `in_bytes` finds it between other bytes, where the next one may be a letter by chance.
@@ -40,8 +40,7 @@ class Pattern:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placeholders:
+class Placeholders(Struct, frozen=True, kw_only=True):
     """What makes a value an example: a word in it (`secrets`), or all of it (`whole`); hosts and users of nobody's.
 
     All in lower case.

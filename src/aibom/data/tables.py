@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NoReturn
 
+from msgspec import Struct
+
 from aibom.errors import DataError
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of a table. `row["column"]` is the cell's text, stripped; `line` counts from 1."""
 
     table: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from aibom.documents.shape import Json, checked
 from aibom.documents.spdx2 import read_spdx2
@@ -23,8 +23,7 @@ _TAG_VALUE = re.compile(rb"\s*(#[^\n]*\n\s*)*SPDXVersion:")
 _HINT = "Read are reports of aibom, CycloneDX as JSON or XML, and SPDX 3.0 or 2.3 as JSON."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """A document in the shape of CycloneDX JSON, how it was written, and the report that it was made from, if at hand.
 
     Of a document that is not CycloneDX JSON the JSON pointers are those of its CycloneDX form.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from aibom.emitters.cdx_layout import Layout
 from aibom.emitters.cdx_text import Json, Named, link, passage, properties, without_empty
@@ -21,8 +22,7 @@ MAX_PLACES = 100  # places spelled out in one vulnerability; `affects` names eve
 _Words = tuple[str, str, Severity, Suppression | None, tuple[str, ...], str | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     """Findings that differ in nothing but their place: one vulnerability."""
 
     bom_ref: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from aibom.components import Component, ComponentKind, Inspection, Relation, RelationKind
 from aibom.emitters.coverage import by_path
@@ -26,8 +27,7 @@ MAX_NESTING = 8
 MAX_GENERATIONS = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ancestor:
+class Ancestor(Struct, frozen=True, kw_only=True):
     """An entry of a pedigree. Only the first mention of a component is `full`; a later one is a leaf."""
 
     component: Component
@@ -36,8 +36,7 @@ class Ancestor:
     full: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True, kw_only=True):
     """A file as the BOM lists it: its own inspection, with the least coverage of it and of all it contains."""
 
     inspection: Inspection
@@ -45,8 +44,7 @@ class FileEntry:
     bom_ref: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """The shape of a BOM. Keys are refs of the report's components, unless said otherwise."""
 
     root: Component

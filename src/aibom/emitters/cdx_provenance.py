@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Basis, Component, ComponentKind, LicenseClaim, ModelCard, ModelFacts, RelationKind
 from aibom.emitters.cdx_layout import TOOL_REF, Layout
@@ -43,8 +44,7 @@ _Path = tuple[str | int, ...]
 _FACTS = frozenset(f"{HYPERPARAMETER}{name}" for name in ("context_length", "vocab_size", "quantization"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
+class _Source(Struct, frozen=True, kw_only=True):
     """Where a value stands in its component (keys and indexes), and what supports it."""
 
     path: _Path

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 T = TypeVar("T")
 
@@ -86,13 +88,13 @@ def _encodable(value: Any, *, in_mapping: bool) -> Any:
     if isinstance(value, tuple):
         items = [_encodable(item, in_mapping=in_mapping) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else tuple(items)
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Struct):
         changes = {}
-        for field in fields(value):
-            old = getattr(value, field.name)
+        for name in value.__struct_fields__:
+            old = getattr(value, name)
             new = _encodable(old, in_mapping=False)
             if new is not old:
-                changes[field.name] = new
+                changes[name] = new
         return replace(value, **changes) if changes else value
     return value
 

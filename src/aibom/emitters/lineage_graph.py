@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from aibom.components import Component, ComponentKind, LicenseClaim, Relation, RelationKind
 from aibom.emitters.inert import one_line
@@ -24,8 +25,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """A box: `name` and `note` fit into it, `full` is the whole name. `x` and `y` are its upper left corner."""
 
     name: str
@@ -36,8 +36,7 @@ class Node:
     y: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrow:
+class Arrow(Struct, frozen=True, kw_only=True):
     """A curve from where a component comes from to what came of it, with a word on it."""
 
     path: str
@@ -47,8 +46,7 @@ class Arrow:
     inferred: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Struct, frozen=True, kw_only=True):
     """A drawing of `width` by `height` user units; `more` counts what did not fit."""
 
     nodes: tuple[Node, ...]

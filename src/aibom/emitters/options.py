@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from aibom.report import Report
 
 SpecVersion = Literal["1.6", "1.7"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmitOptions:
+class EmitOptions(Struct, frozen=True, kw_only=True):
     """Choices about presentation; none of them changes what is reported.
 
     `width` is in columns, None where there is no limit. `spec_version` is CycloneDX's. `seconds` is how long the scan

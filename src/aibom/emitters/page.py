@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Component, ComponentKind, Fact, RelationKind, SignatureStatus
 from aibom.emitters import coverage
@@ -22,8 +23,7 @@ _SHOWN = 4  # terms in one answer; the table below it has all of them
 _COUNTS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A named value with how it is known and where it stands."""
 
     name: str
@@ -33,8 +33,7 @@ class Row:
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRow:
+class FileRow(Struct, frozen=True, kw_only=True):
     """A file of the target; `size` is in bytes."""
 
     path: str
@@ -48,8 +47,7 @@ class FileRow:
     worst: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenseRow:
+class LicenseRow(Struct, frozen=True, kw_only=True):
     """A claim about the terms of one component."""
 
     component: str
@@ -61,8 +59,7 @@ class LicenseRow:
     url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regime:
+class Regime(Struct, frozen=True, kw_only=True):
     """The determinations of one rulebook, strongest first."""
 
     title: str
@@ -70,8 +67,7 @@ class Regime:
     determinations: tuple[Determination, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """Everything a page shows. Texts are as in the report; what writes them escapes them."""
 
     report: Report

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
 from typing import Any
 
+from msgspec import Struct
+
 from aibom.emitters.inert import visible
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """A table with a heading; the first cell of a row names it."""
 
     heading: str

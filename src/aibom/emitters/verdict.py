@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from aibom.emitters.coverage import is_covered
 from aibom.findings import Finding, Severity, Subject
@@ -18,8 +19,7 @@ _BAD = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """The line, its tone, and the rule that it rests on."""
 
     text: str

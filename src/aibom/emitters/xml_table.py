@@ -7,16 +7,15 @@ in it too; parts that nothing here looks at are not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """`<key>text</key>`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """An element: JSON keys that are attributes, the key whose value is its text, and its parts in XSD order.
 
     Without the key that it `needs` the element stays out: the XSD demands what the JSON schema leaves open.
@@ -28,8 +27,7 @@ class Shape:
     needs: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapped:
+class Wrapped(Struct, frozen=True):
     """`<key><item/><item/></key>`; `element` renames the outer one."""
 
     item: str
@@ -37,37 +35,31 @@ class Wrapped:
     element: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(Struct, frozen=True):
     """`<key/><key/>`."""
 
     of: Text | Shape = Text()
 
 
-@dataclass(frozen=True, slots=True)
-class Refs:
+class Refs(Struct, frozen=True):
     """`<key><item ref="..."/></key>`."""
 
     item: str
 
 
-@dataclass(frozen=True, slots=True)
-class Licenses:
+class Licenses(Struct, frozen=True):
     """A list of licences and expressions, which 1.7 spells in three ways."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nodes:
+class Nodes(Struct, frozen=True):
     """A dependency graph."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataRefs:
+class DataRefs(Struct, frozen=True):
     """`<key><ref>text</ref></key>`; other tools also write whole data sets there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """`now` since 1.5; before, and still allowed, a list of `<tool>`."""
 
     now: Shape

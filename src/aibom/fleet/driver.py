@@ -6,8 +6,10 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.errors import OutputError
 from aibom.files import escape_name
@@ -33,8 +35,7 @@ ENDINGS = {
 _NAME_CHARS = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """How far a run is: `finished` of `total` targets, `earlier` of them by runs before; `entry` is the last one."""
 
     finished: int

@@ -16,6 +16,8 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
+
 from aibom.errors import AibomError
 from aibom.fleet.worker import prepare
 
@@ -62,8 +64,7 @@ class Lane:
         self.busy = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T, R]):
+class Done(Struct, Generic[T, R], frozen=True):
     """A task with its result, or with what ended it; `died` says that its worker died each time it was tried."""
 
     task: T
@@ -116,8 +117,7 @@ def run(
             lane.end()
 
 
-@dataclass(frozen=True, slots=True)
-class _Try(Generic[T]):
+class _Try(Struct, Generic[T], frozen=True):
     task: T
     deaths: int = 0
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from aibom.overview import Overview
 from aibom.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """What is the same for all targets of a run. `wall_seconds` is what one target may take."""
 
     settings: Settings
@@ -24,8 +24,7 @@ class Order:
     wall_seconds: float = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """One target to scan."""
 
     target: str
@@ -42,8 +41,7 @@ class Status(StrEnum):
     """Its worker died with it, each time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What came of one target; `documents` are texts by format.
 
     `seconds` is the time in the worker, `cpu_seconds` what it computed in that time: the rest was waiting.
@@ -58,8 +56,7 @@ class Outcome:
     documents: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A line of the journal: a target that is finished. `documents` are paths below the output folder, by format."""
 
     target: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.findings import Severity
 
@@ -12,8 +13,7 @@ _SHOWN = 500
 _RANK = "CASE severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 WHEN 'low' THEN 1 ELSE 0 END"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleRow:
+class RuleRow(Struct, frozen=True, kw_only=True):
     """A rule over all targets: in how many it was broken, how often, and how badly at worst."""
 
     rule: str
@@ -22,8 +22,7 @@ class RuleRow:
     findings: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Trouble(Struct, frozen=True, kw_only=True):
     """A target that a reader should look at: not scanned, or with something grave in it."""
 
     target: str
@@ -32,8 +31,7 @@ class Trouble:
     tone: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """A run in numbers; `seconds` is the sum over the workers, `size` in bytes."""
 
     statuses: dict[str, int]

@@ -7,8 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aibom.errors import UsageError
 
@@ -18,8 +19,7 @@ _DEPTH = 3
 _LINE_CHARS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """Part `index` (from 0) of `count` parts, for jobs that share nothing."""
 
     index: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.inspectors.hdf5_blocks import Cursor, Hdf5File
@@ -29,8 +30,7 @@ class Link(NamedTuple):
     place: int = 0
 
 
-@dataclass(slots=True)
-class Hdf5Object:
+class Hdf5Object(Struct):
     """What one object header says. A dataset has a type and a layout; a type alone is one that has a name."""
 
     place: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from aibom.inspectors.hdf5_blocks import Cursor
 
@@ -12,8 +12,7 @@ _INTEGER, _FLOAT, _BITFIELD, _OPAQUE, _COMPOUND, _ENUM, _VARIABLE = 0, 1, 4, 5, 
 _FLOATS = {(8, 4): "F8_E4M3", (8, 5): "F8_E5M2", (16, 5): "F16", (16, 8): "BF16", (32, 8): "F32", (64, 11): "F64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Datatype:
+class Datatype(Struct, frozen=True, kw_only=True):
     """An element type. `name` is in safetensors' spelling where there is one, "" for what is no number.
 
     `in_order` says that its bytes are known to be little-endian.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from aibom.components import Inspection, Tensor, TensorSummary
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
@@ -50,8 +51,7 @@ class _Token(NamedTuple):
     value: int = -1
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A collection that is not yet read to its end; `key` is the last key of a map."""
 
     left: int

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.components import Import, Inspection, Tensor, TensorSummary
 from aibom.errors import FileFault
@@ -47,8 +49,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     return reading.inspection()
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reading:
+class _Reading(Struct, kw_only=True):
     """The arrays of one file, as far as they were read."""
 
     file: RepoFile

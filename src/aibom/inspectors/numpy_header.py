@@ -7,9 +7,10 @@ Format: `numpy/lib/format.py` (NEP 1): a magic, a version, a length, then the te
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.limits import Limits
@@ -30,8 +31,7 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}
 Literal: TypeAlias = str | int | bool | tuple["Literal", ...] | list["Literal"] | dict[str, "Literal"] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArrayHeader:
+class ArrayHeader(Struct, frozen=True, kw_only=True):
     """What a header says. `data_offset` and `item_bytes` are bytes; `objects` where items are pickled objects.
 
     `fields` are the leaves of a structured type as (dtype, elements per item); one leaf for a plain type. `swapped`

@@ -7,8 +7,9 @@ byte order and fields (`descriptor.c`, `arraydescr_reduce`). joblib puts the byt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from aibom.components import Tensor, TensorSummary
 from aibom.inspectors.numpy_header import dtype_of_descr
@@ -26,8 +27,7 @@ _WRAPPERS = ("joblib.numpy_pickle.NumpyArrayWrapper",)
 _NO_NUMBERS = frozenset({"OBJECT", "BYTES", "TEXT", "STRUCT", "DATETIME64", "TIMEDELTA64"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemType:
+class ItemType(Struct, frozen=True, kw_only=True):
     """The type of an array's items: `name` as safetensors spells it, `size` in bytes, `objects` if they are pickled."""
 
     name: str
@@ -36,8 +36,7 @@ class ItemType:
     swapped: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArrayValue:
+class ArrayValue(Struct, frozen=True, kw_only=True):
     """An array. `offset` and `length` are where its bytes stand in the file in C order, None where they do not."""
 
     item: ItemType

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Reference, ReferenceKind
 from aibom.containers.rules import PATH_TRAVERSAL
@@ -62,8 +63,7 @@ ONNX_MEMORY_ADDRESS = Rule(
 )
 
 
-@dataclass(slots=True)
-class Operator:
+class Operator(Struct):
     """How often an operator is used, and where first."""
 
     offset: int

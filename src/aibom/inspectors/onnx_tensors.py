@@ -6,9 +6,10 @@ Field and type numbers are those of onnx.proto (onnx 1.23, IR version 14).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from aibom.errors import MalformedFile
 from aibom.inspectors.protobuf import Field, ProtobufReader, Wire
@@ -56,8 +57,7 @@ _TYPES = {
 _TYPED = {4: 4, 5: 0, 7: 0, 10: 8, 11: 0}
 
 
-@dataclass(slots=True)
-class OnnxTensor:
+class OnnxTensor(Struct):
     """A TensorProto. `offset` and `length` are those of the bytes in the file where they are laid out as in memory."""
 
     place: int

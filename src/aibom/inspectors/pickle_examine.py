@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Import, Use
 from aibom.files import Coverage, RepoFile
@@ -28,8 +30,7 @@ __all__ = ["Examination", "Fault", "Raw", "RawHook", "examine", "present", "sett
 _KNOWN_ACTS = frozenset({rules.DANGEROUS_IMPORT, rules.EMBEDDED_CODE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """Why the walk ended before a STOP: the unpickler would raise here, after it ran everything before."""
 
     message: str
@@ -38,8 +39,7 @@ class Fault:
     """True where one of our limits ended it, not the bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
+class Examination(Struct, frozen=True, kw_only=True):
     """What consecutive pickle streams say.
 
     `ends` are the offsets after each STOP, so `ends[-1]` is where the bytes after the last complete stream begin.

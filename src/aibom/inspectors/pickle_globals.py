@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
+
+from msgspec import Struct
 
 from aibom.data.tables import Row, load_rows
 
@@ -50,8 +51,7 @@ class Effect(StrEnum):
     EMBEDDED = "embedded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A row of the table, for one name or (`*`) all names of a module or tree of modules."""
 
     standing: Standing
@@ -60,8 +60,7 @@ class Entry:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalTable:
+class GlobalTable(Struct, frozen=True):
     """The rows by exact name, by module, and by tree (`package.*` covers the package and everything below)."""
 
     exact: Mapping[tuple[str, str], Entry]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.components import Import, Use
 from aibom.files import RepoFile
@@ -31,8 +32,7 @@ _MOST_NOTED = 1_000
 _HIGHER_ORDER = frozenset({"builtins", "operator", "_operator", "itertools", "functools"})
 
 
-@dataclass(slots=True)
-class Judge:
+class Judge(Struct):
     """Hears a walk. `nested` examines a pickle that the stream loads from bytes it holds; False if it can't."""
 
     read: Reader

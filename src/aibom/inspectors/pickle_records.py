@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Import, Use, Verdict
 from aibom.files import RepoFile
@@ -23,8 +24,7 @@ _SAFE_UP_TO = {
 _LISTED = 100
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct):
     """What one global is used for over the whole file; `times` counts its calls."""
 
     module: str
@@ -69,8 +69,7 @@ class Record:
         )
 
 
-@dataclass(slots=True)
-class Noted:
+class Noted(Struct):
     """A finding that may come many times in one file."""
 
     rule: Rule

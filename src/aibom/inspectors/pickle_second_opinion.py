@@ -8,9 +8,11 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from threading import Lock
 from types import ModuleType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Import, Verdict
 from aibom.files import RepoFile
@@ -25,8 +27,7 @@ _CODE_CHARACTERS = 8_000
 _IMPORT = re.compile(r"from ([\w.]+) import ([\w.]+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Opinion(Struct, frozen=True, kw_only=True):
     """What fickling makes of a stream: Python source, and the imports and calls that it names as dangerous."""
 
     code: str

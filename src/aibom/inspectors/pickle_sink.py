@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from aibom.inspectors.pickle_nodes import Call, Global, Node, PersistentId
 
@@ -48,8 +49,7 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raw:
+class Raw(Struct, frozen=True, kw_only=True):
     """What stands in mid-stream in place of opcodes: `length` raw bytes, or one `nested` pickle (then 0).
 
     `skip` bytes of padding come before either.

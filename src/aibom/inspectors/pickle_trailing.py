@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Import
 from aibom.files import RepoFile
@@ -28,8 +30,7 @@ _OPCODES = 500_000
 _QUIET = frozenset({rules.MALFORMED.id, rules.UNKNOWN_IMPORT.id, rules.EXTENSION_CODE.id, INSPECTION_INCOMPLETE.id})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trailing:
+class Trailing(Struct, frozen=True, kw_only=True):
     """What stands after a pickle. `complete` is False where there was more than the limits allow to look at."""
 
     findings: tuple[Finding, ...]

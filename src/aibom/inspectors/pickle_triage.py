@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.inspectors.pickle_window import Window
 
@@ -21,8 +22,7 @@ Inert = Callable[[str, str, int], bool]
 """Says whether a global (module, name, protocol of the stream) does no harm in any use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """A stream whose imports are all inert: `end` is the offset after STOP, `imports` are offset, module and name."""
 
     end: int

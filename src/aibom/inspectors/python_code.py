@@ -6,8 +6,9 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from aibom.components import Import, Inspection, Reference, ReferenceKind, Use, Verdict
 from aibom.errors import MalformedFile

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _AT_BIRTH = frozenset({"__init__", "__new__", "__post_init__", "__call__", "__enter__", "__init_subclass__",
                        "__set_name__", "__class_getitem__", "__prepare__"})  # fmt: skip
@@ -16,8 +17,7 @@ _RUNNERS = frozenset({"Thread", "Process", "Timer", "submit", "map", "filter", "
                       "create_task", "settrace", "setprofile"})  # fmt: skip
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """A body of code: the module, or a function in it. `script` is what runs only as a program of its own."""
 
     name: str

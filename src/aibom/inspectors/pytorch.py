@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Import, Inspection, TensorSummary
 from aibom.containers.protocol import Budget
@@ -48,8 +50,7 @@ _PICKLES = ("data", "constants")
 _SMALL = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchPickle:
+class TorchPickle(Struct, frozen=True, kw_only=True):
     """One pickle of a torch archive: what was found in it, its tensors, and the entries of its storages by key.
 
     `stem` is `data` or `constants`.
@@ -65,8 +66,7 @@ class TorchPickle:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchArchive:
+class TorchArchive(Struct, frozen=True, kw_only=True):
     """A torch zip file. `little_endian` is how its storages are written."""
 
     directory: ZipDirectory

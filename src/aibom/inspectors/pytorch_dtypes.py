@@ -6,14 +6,14 @@ From torch's list of storage classes (`torch/storage.py`) and of dtypes (`torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from aibom.inspectors.pickle_nodes import Global, Node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dtype:
+class Dtype(Struct, frozen=True, kw_only=True):
     """An element type: `name` in safetensors' spelling or, where it has none, torch's in capitals; `size` in bytes.
 
     `per_byte` is 2 or 4 where that many elements share one byte; `size` is 1 then. `portable` says that safetensors

@@ -8,8 +8,9 @@ are the torch files that archives before torch 2.8 hold their weights in.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from aibom.components import Inspection
 from aibom.containers.protocol import Budget

@@ -7,7 +7,9 @@ storage keys; then for each key eight bytes with its number of elements and the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Inspection
 from aibom.files import Coverage, RepoFile
@@ -30,8 +32,7 @@ _STREAMS = 5
 _OBJECT, _KEYS = 3, 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyFile:
+class LegacyFile(Struct, frozen=True, kw_only=True):
     """A legacy file: its pickles, its tensors, and where each storage's elements begin in the file.
 
     `end` is where the last storage ends.

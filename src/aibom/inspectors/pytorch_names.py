@@ -6,11 +6,10 @@ Modules name their tensors as `state_dict()` does. Whoever shares an object unde
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Generic, TypeVar, cast
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, Node, PersistentId, RawArray, SetOf, Unknown
 
@@ -41,8 +40,7 @@ class Named(Struct, Generic[T], frozen=True, kw_only=True):
     through: str = ""
 
 
-@dataclass(slots=True)
-class Naming(Generic[T]):
+class Naming(Struct, Generic[T]):
     """Goes through a value graph for what `is_tensor` recognizes and `read` understands.
 
     After `tensors`, `complete` says whether every tensor was named and read, `persistent` are the persistent ids in

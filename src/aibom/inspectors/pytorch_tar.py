@@ -7,9 +7,9 @@ and mix pickles with raw bytes; the object refers to its tensors by number.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
 
-from msgspec import structs
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 
 from aibom.components import Import, Inspection
 from aibom.containers.rules import Notes
@@ -60,8 +60,7 @@ def _parts(data: ByteSource, limits: Limits) -> dict[str, TarEntry]:
     return parts
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reading:
+class _Reading(Struct, kw_only=True):
     """What was read of one archive."""
 
     file: RepoFile

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Literal
+
+from msgspec import Struct
 
 from aibom.limits import KIB, MIB
 from aibom.sources.bytesource import ByteSource
@@ -21,8 +22,7 @@ _FAR_APART = 4 * KIB
 _FORMATS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(Struct, frozen=True, kw_only=True):
     """A strided look at `source`, whose elements have `item` bytes (1, 2, 4 or 8). The rest counts elements.
 
     All of it must lie inside the source.

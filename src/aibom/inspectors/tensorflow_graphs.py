@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from math import prod
+
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded
 from aibom.findings import Rule, Severity, Subject
@@ -39,8 +40,7 @@ SAVEDMODEL_UNSAFE_OP = Rule(
 )
 
 
-@dataclass(slots=True)
-class _Scope:
+class _Scope(Struct):
     """One graph or one function: string constants by node name, and what reads or writes checkpoints."""
 
     name: str
@@ -48,8 +48,7 @@ class _Scope:
     checkpoints: list[tuple[str, str, int]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class GraphWalk:
+class GraphWalk(Struct):
     """What the graphs of one file hold. `variables` are (name, dtype, shape); `constants` elements by dtype."""
 
     seen: Observations

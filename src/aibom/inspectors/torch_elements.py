@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.containers.protocol import Budget
 from aibom.containers.zip_archive import open_entry
@@ -23,8 +24,7 @@ _COMPLEX = {"C32": 2, "C64": 4, "C128": 8}
 _WIDEST = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """The tensors of one pickle, with the storages that they look into."""
 
     named: tuple[Named[TorchTensor], ...]

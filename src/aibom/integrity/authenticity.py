@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from aibom.components import SignatureStatus
 from aibom.errors import MalformedFile
@@ -23,8 +24,7 @@ from aibom.integrity.rules import SIGNATURE_INVALID, SIGNATURE_UNCHECKED, SIGNER
 from aibom.settings import Trust
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trusted:
+class Trusted(Struct, frozen=True, kw_only=True):
     """The user's trust, parsed once; `now` has a time zone."""
 
     now: dt.datetime
@@ -54,8 +54,7 @@ def read_trust(trust: Trust, now: dt.datetime) -> Trusted:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authentication:
+class Authentication(Struct, frozen=True, kw_only=True):
     """What the cryptography gave. `legacy` says that only the byte order of the first release (0.2) fits.
 
     `rule` and `message` are the finding that follows, if any.

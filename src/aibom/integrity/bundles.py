@@ -6,9 +6,10 @@ https://github.com/sigstore/protobuf-specs, `sigstore_bundle.proto`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import MalformedFile
 from aibom.integrity.claims import shown
@@ -34,16 +35,14 @@ class Proof(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobSignature:
+class BlobSignature(Struct, frozen=True, kw_only=True):
     """A signature over the bytes of one file, with the SHA-256 that it states for them."""
 
     sha256: bytes
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(Struct, frozen=True, kw_only=True):
     """What a bundle holds. `certificates` are in DER, the signer's first; `raw` is the file, for the keyless verifier.
 
     `hint` names the key (its SHA-256); `logged` says that an entry of a transparency log comes with it.

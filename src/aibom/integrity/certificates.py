@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import MalformedFile
 from aibom.integrity.keys import CURVES
 from aibom.settings import Material
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class Signer(Struct, frozen=True, kw_only=True):
     """The owner of a certificate: `key` is its parsed public key, `name` the subject, `issuer` who vouches for it.
 
     `identities` are the names under which a user may ask for this signer: subject, common name, e-mail, URI, DNS name.

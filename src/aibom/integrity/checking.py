@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aibom.components import Inspection, SignatureStatus, Verification
 from aibom.digests import HASH_MISMATCH, FileDigests

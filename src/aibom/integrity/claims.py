@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import SignatureStatus
 from aibom.errors import MalformedFile
@@ -16,8 +17,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 _MAX_NAME = 4096  # Linux's PATH_MAX
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(Struct, frozen=True, kw_only=True):
     """One line of a manifest: the digest of a file, or of its bytes from `start` to `end`.
 
     `name` is an escaped path relative to the place that the manifest speaks of.
@@ -30,8 +30,7 @@ class Resource:
     end: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """Digests by name.
 
     `exhaustive` says that it claims to list every file of its folder except `ignored` ones. `by_digest` says that
@@ -47,8 +46,7 @@ class Manifest:
     ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """What one file of the target states, and how far the statement itself can be trusted.
 
     `status` is what checking the statement gave, before any file is compared: `verified`, `unpinned`,

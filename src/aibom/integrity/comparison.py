@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.components import SignatureStatus, Verification
 from aibom.digests import HASH_MISMATCH, FileDigests, Shards
@@ -26,16 +27,14 @@ def acts(file: RepoFile) -> bool:
     return file.role in _ACTING or (file.role is Role.OTHER and file.format not in _HARMLESS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """The files of a target and their digests, both by path."""
 
     files: Mapping[str, RepoFile]
     digested: Mapping[str, FileDigests]
 
 
-@dataclass(slots=True)
-class _Outcome:
+class _Outcome(Struct):
     covered: list[str] = field(default_factory=list)
     uncovered: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)

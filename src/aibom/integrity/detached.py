@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Inspection, SignatureStatus, Verification
 from aibom.digests import FileDigests
@@ -24,8 +26,7 @@ _WHOLE_FILE_BYTES = 64 * 1024 * 1024
 _HEAD_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detached:
+class Detached(Struct, frozen=True, kw_only=True):
     """A signature file, what kind it is, and the path of the file that it is named after (None if there is none)."""
 
     file: RepoFile

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.errors import MalformedFile
 
 IN_TOTO = "application/vnd.in-toto+json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """A payload with its one signature."""
 
     payload: bytes

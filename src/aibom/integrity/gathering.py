@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Inspection, SignatureStatus
 from aibom.digests import ALGORITHMS, MAX_SHARDS, DigestPlan, FilePlan, Shards, plan_digests
@@ -39,8 +41,7 @@ _MAX_SHARD_SIZES = 2
 _CERTAIN = frozenset({SignatureStatus.VERIFIED, SignatureStatus.UNPINNED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(Struct, frozen=True, kw_only=True):
     """What is to be compared once the files are digested, and which digests that takes."""
 
     trusted: Trusted

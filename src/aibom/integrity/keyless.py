@@ -7,9 +7,10 @@ nothing is fetched, and its cache in the user's home is not looked at.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import MalformedFile
 from aibom.integrity.bundles import BlobSignature
@@ -22,8 +23,7 @@ _SHIPPED = "_store/https%3A%2F%2Ftuf-repo-cdn.sigstore.dev/trusted_root.json"
 _MISSING = "a keyless signature, which needs the optional dependency: pip install 'aibom[sigstore]'"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeylessOutcome:
+class KeylessOutcome(Struct, frozen=True, kw_only=True):
     """What the check gave: nothing in `missing` and `fault` means that it holds. `signer` is identity and issuer.
 
     `other_identity` says that the signature holds, but was made by somebody else than the user asked for.
@@ -92,8 +92,7 @@ def _check(verifier: Any, bundle: Any, content: Envelope | BlobSignature, policy
         raise ValueError("two readings of the bundle differ")
 
 
-@dataclass(frozen=True, slots=True)
-class _Signer:
+class _Signer(Struct, frozen=True):
     identities: tuple[str, ...]
     issuer: str | None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import MalformedFile
 from aibom.settings import Material
@@ -39,8 +40,7 @@ class KeyKind(StrEnum):
     OPENPGP = "openpgp"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedKey:
+class TrustedKey(Struct, frozen=True, kw_only=True):
     """A public key of the user's: the parsed key (PEM), the raw key line (minisign), or a binary keyring (OpenPGP).
 
     `der` and `hint` are of a PEM key: its SubjectPublicKeyInfo, and the SHA-256 of its PEM text, by which bundles name

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.errors import MalformedFile
 from aibom.integrity.keys import holds
@@ -17,8 +18,7 @@ _TRUSTED = b"trusted comment: "
 _MAX_BYTES = 8192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MinisignSignature:
+class MinisignSignature(Struct, frozen=True, kw_only=True):
     """A parsed signature. `prehashed` signs the BLAKE2b-512 digest of the file, else the file itself.
 
     `trusted_comment` is signed together with the signature; signify has none.

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aibom.sources.bytesource import ByteSource
 
@@ -19,8 +20,7 @@ MAX_BYTES = 1024 * 1024
 _BUFFER = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpgOutcome:
+class GpgOutcome(Struct, frozen=True, kw_only=True):
     """What gpgv said. `signer` is the fingerprint (and user id) of a good signature.
 
     `missing_key` says that the keyring lacks the signer's key, `fault` why it does not hold, `unavailable` that gpgv

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Inspection, SignatureStatus, Verification
 from aibom.errors import FileFault
@@ -26,8 +27,7 @@ _NAMED = 5
 _MAX_PARTS = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tensors:
+class _Tensors(Struct, frozen=True, kw_only=True):
     """What the headers of one file declare: bytes by tensor, or None where the format keeps them in another form."""
 
     lengths: Mapping[str, int | None]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.files import escape_name
@@ -28,8 +29,7 @@ _SHARD = re.compile(r"(?P<name>.+):(?P<start>0|[1-9][0-9]{0,18}):(?P<end>0|[1-9]
 ALWAYS_IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Struct, frozen=True, kw_only=True):
     """A statement: the kind of its predicate, the predicate, and the digests that it states."""
 
     predicate_type: str

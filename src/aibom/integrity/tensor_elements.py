@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from math import prod
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Inspection, Tensor
 from aibom.digests import FilePlan, digest
@@ -38,8 +40,7 @@ _ITEMS = frozenset({1, 2, 4, 8, 16})
 _COMPLEX = frozenset({"C64", "C128"})
 
 
-@dataclass(slots=True)
-class Purse:
+class Purse(Struct):
     """What the tensors of a target may still cost: bytes, and steps that are taken one by one."""
 
     bytes: int

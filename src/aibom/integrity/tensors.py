@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.components import Inspection, SignatureStatus, Tensor, TensorRoot, Verification
 from aibom.digests import FileDigests, Span
@@ -106,8 +108,7 @@ def merkle_root(leaves: Sequence[bytes]) -> str | None:
     return level[0].hex()
 
 
-@dataclass(slots=True)
-class Copy:
+class Copy(Struct):
     """One copy of the weights: the files of one name and form, shards taken together.
 
     `paths` name files, or files inside containers. `read_again` counts tensors that took a second read.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from aibom.errors import AibomError, FileFault
 from aibom.files import RepoFile
@@ -36,8 +37,7 @@ class LiftRefused(AibomError):  # noqa: N818 -- a decision, not a failure
         self.findings = findings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiftResult:
+class LiftResult(Struct, frozen=True, kw_only=True):
     """What was written (names in the order of the checkpoint; `size` in bytes) and what was left behind, with why.
 
     `findings` are those of the checkpoint.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.containers.rules import ARCHIVE_AMBIGUOUS
 from aibom.files import Format, RepoFile
@@ -23,8 +24,7 @@ _MOST_LEFT = 1000
 _PLAIN = frozenset({"torch.Size", "torch.device", "builtins.set", "builtins.frozenset", "_codecs.encode"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """What a checkpoint holds.
 
     `obstacles` are reasons to take nothing out at all; `left` names what is neither a tensor nor plain data.

@@ -10,9 +10,10 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+
+from msgspec import Struct
 
 from aibom.errors import OutputError
 
@@ -25,8 +26,7 @@ _ALIGNMENT = 8
 _HEADER_BYTES = 100_000_000  # what the safetensors library reads at most
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """A tensor to be written. `content` yields its bytes in C order, little-endian; `shape` counts elements."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.components import Inspection
 from aibom.data.tables import load_rows
@@ -58,8 +59,7 @@ _RANGE = re.compile(rf"{_BOUND}(?:,{_BOUND})*")
 _RARE = frozenset({"auto-map", "kernel-repository"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoaderFault:
+class LoaderFault(Struct, frozen=True, kw_only=True):
     """A row of `advisories.csv`."""
 
     id: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Derivation, Inspection, LicenseClaim, ModelFacts
 from aibom.data.known_bases import STATE, canonical, known
@@ -31,8 +33,7 @@ _MAX_DEPTH = 12
 _MAX_ENTRIES = 20_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ancestor:
+class Ancestor(Struct, frozen=True, kw_only=True):
     """A model that others were made from: its license as claimed there, and its own bases."""
 
     name: ModelName

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.components import ModelCard, Scalar
 from aibom.files import Format
@@ -22,8 +23,7 @@ _READERS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+class Dataset(Struct, frozen=True, kw_only=True):
     """A dataset that a model refers to; `roles` are `train` and `eval`, the order of first mention."""
 
     name: ModelName
@@ -32,8 +32,7 @@ class Dataset:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mention:
+class _Mention(Struct, frozen=True, kw_only=True):
     raw: str
     role: str
     evidence: Evidence

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.data.tables import load_rows
 from aibom.files import Location, Role
@@ -42,8 +43,7 @@ def _projects() -> Mapping[str, str]:
     return {row["module"]: row["project"] for row in load_rows("python_projects.csv", ("module", "project"))}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependency:
+class Dependency(Struct, frozen=True, kw_only=True):
     """A library or image. `version` only where pinned, `range` where bounded, `written_with` what wrote the files."""
 
     ecosystem: str
@@ -55,8 +55,7 @@ class Dependency:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
+class Dependencies(Struct, frozen=True, kw_only=True):
     """What was found, sorted by name, and whether something was left out."""
 
     items: tuple[Dependency, ...]

@@ -6,8 +6,9 @@ import codecs
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.limits import Limits
@@ -30,8 +31,7 @@ _TOML_BRACKET = re.compile(r"\"(?:[^\"\\\n]++|\\.)*+(?:\"|\\?$|\Z)|'[^'\n]*+'?|#
 _TOML_LONG_KEY = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){40}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(Struct, frozen=True, kw_only=True):
     """A file as text, with one line feed between lines.
 
     `encoding` is what was decoded; `lossy` says that bytes were replaced because they fit no encoding.
@@ -46,8 +46,7 @@ class Text:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonDocument:
+class JsonDocument(Struct, frozen=True, kw_only=True):
     """A JSON value; `duplicates` are keys that stand twice in one object (the last value is kept, as most do)."""
 
     value: Json

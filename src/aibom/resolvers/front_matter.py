@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Section
 
@@ -14,8 +15,7 @@ _HTML_LINE = re.compile(r"\s*(<[a-zA-Z!/]|$)")
 _MAX_SECTIONS = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontMatter:
+class FrontMatter(Struct, frozen=True, kw_only=True):
     """The YAML block of a card: its text, the line (from 1) of its first line, and the line where the body starts.
 
     `preceded` says that something stands before it, `unclosed` that its closing line is missing: tools then see no

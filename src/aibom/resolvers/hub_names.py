@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,95}"
 _HUB_ID = re.compile(rf"(?P<group>{_PART})/(?P<name>{_PART})(?:@(?P<revision>[\w./\-]{{1,100}}))?")
@@ -33,8 +34,7 @@ _SAFE_URL = re.compile(r"https?://[^\s@\"'<>\\]{1,500}$")
 Kind = Literal["hub", "url", "local", "name"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelName:
+class ModelName(Struct, frozen=True, kw_only=True):
     """What a model or dataset is called: on the hub (`group` and `name`), at a URL, by a bare or a local name.
 
     A local path is cut to its last part: directories of the author's machine are nobody's business.

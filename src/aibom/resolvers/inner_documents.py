@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Inspection
 from aibom.errors import AibomError, FileFault, MalformedFile
@@ -37,8 +39,7 @@ _MOST_CONTAINERS = 20
 _MOST_MEMBERS = 20_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InnerDocuments:
+class InnerDocuments(Struct, frozen=True, kw_only=True):
     """What the documents inside a model's containers say, placed where they stand."""
 
     claims: tuple[BaseClaim, ...] = ()
@@ -177,8 +178,7 @@ def _inspection(entry: Entry, seen: Inspection | None) -> Inspection:
     return replace(seen, file=replace(seen.file, path=entry.path, members=()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where the documents stand: the container's path, and the members between it and them."""
 
     path: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aibom.files import Format
 from aibom.resolvers.documents import mapping
@@ -24,8 +26,7 @@ _PART_NAME = re.compile(
 _PROJECTOR = re.compile(r"(^|[-_.])mmproj", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
+class Marker(Struct, frozen=True, kw_only=True):
     """What says that a folder holds a model: the library that reads it, and the file that says so."""
 
     library: str | None
@@ -33,8 +34,7 @@ class Marker:
     config_path: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """A model: its folder, what marks it, its weight files, and its parts. `label` tells siblings and parts apart."""
 
     folder: str

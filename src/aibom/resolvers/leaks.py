@@ -6,9 +6,10 @@ import codecs
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
+
+from msgspec import Struct
 
 from aibom.data.secret_patterns import Leak, Pattern, placeholders, secret_patterns
 from aibom.limits import MIB
@@ -36,8 +37,7 @@ _LOCAL_HOSTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Struct, frozen=True, kw_only=True):
     """Something found on a line (from 1). `masked` may be shown, `value` must not be."""
 
     what: str
@@ -49,8 +49,7 @@ class Match:
     """False where the value has no shape of its own, only a telling name beside it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(Struct, frozen=True, kw_only=True):
     """A part of a text: `before` lines precede it. `raw` is text that stands between other bytes."""
 
     text: str

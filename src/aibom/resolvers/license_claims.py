@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.components import LicenseClaim, ModelCard, Scope
 from aibom.files import Format
@@ -39,8 +40,7 @@ _LAST_WORD = re.compile(r"\s+licen[cs]e$", re.IGNORECASE)
 _MAX_PROSE = 50_000  # characters under headings that speak of the license
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """Everything said about the license of a model. `policies` and `notices` are paths of such files."""
 
     claims: tuple[LicenseClaim, ...]

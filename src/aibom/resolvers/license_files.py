@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import Scope
 from aibom.files import Location, Role
@@ -24,8 +25,7 @@ _NOTICE_FILE = re.compile(r"^notice([-_. ].*)?$", re.IGNORECASE)
 _MAX_FILES = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenseFile:
+class LicenseFile(Struct, frozen=True, kw_only=True):
     """A file of terms, with what its text was recognised as (None: nothing)."""
 
     path: str

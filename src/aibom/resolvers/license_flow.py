@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from aibom.components import Derivation
 from aibom.data.license_table import License
@@ -19,8 +20,7 @@ class Verdict(IntEnum):
     CONFLICT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """A model, dataset or piece of code in a chain. `licenses` are those that apply together; empty is unknown."""
 
     name: str
@@ -28,8 +28,7 @@ class Node:
     parents: tuple[Edge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class Edge(Struct, frozen=True, kw_only=True):
     """How a node came from a parent: a derivation between models, or `trained-on`, `embeds`, `served-as`.
 
     `stated` is False where the lineage itself is only a guess.
@@ -40,8 +39,7 @@ class Edge:
     stated: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issue:
+class Issue(Struct, frozen=True, kw_only=True):
     """One reason why a verdict is not ok: the rule it is reported under, and the path from the origin to the node."""
 
     rule: str
@@ -51,8 +49,7 @@ class Issue:
     terms: tuple[Term, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inherited:
+class Inherited(Struct, frozen=True, kw_only=True):
     """A term that reaches a node, with the license it stands in and the path it came along."""
 
     term: Term
@@ -61,8 +58,7 @@ class Inherited:
     stated: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """The verdict over a node, its issues (worst first), and every term that applies to it."""
 
     verdict: Verdict

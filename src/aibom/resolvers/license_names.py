@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.components import LicenseClaim
 from aibom.data.license_table import FAMILY_IDS, UNSTATED_IDS, License, license_table, slug_of
@@ -44,8 +45,7 @@ _SPOKEN: tuple[tuple[re.Pattern[str], str], ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(Struct, frozen=True, kw_only=True):
     """What a name stands for. `license` and `expression` are None where it names no one license."""
 
     raw: str

@@ -13,10 +13,11 @@ import struct
 import unicodedata
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from zlib import crc32
+
+from msgspec import Struct
 
 from aibom.errors import DataError
 
@@ -36,16 +37,14 @@ _COPYRIGHT_LINE = re.compile(
 _WORD = re.compile(r"[^\W_]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Words(Struct, frozen=True, kw_only=True):
     """The words of a text in normal form, and their bytes."""
 
     words: tuple[str, ...]
     codes: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Print:
+class Print(Struct, frozen=True, kw_only=True):
     """The print of one license text. `ids` are the ids of all licenses that have this very text."""
 
     ids: tuple[str, ...]
@@ -58,8 +57,7 @@ class Print:
         return len(self.codes) // CODE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prints:
+class Prints(Struct, frozen=True, kw_only=True):
     """All prints, and the same by the digest of their codes."""
 
     items: tuple[Print, ...]

@@ -6,8 +6,9 @@ A wrong answer costs more than none: a text that adds or drops a condition is re
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from aibom.data.license_table import license_table
 from aibom.resolvers.license_names import keys_of, read_name
@@ -49,8 +50,7 @@ _DROPPED_CODES = _TURNING_CODES | frozenset(code_of(word) for word in ("copyrigh
 _NEGATION_CODES = frozenset(code_of(word) for word in _NEGATIONS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recognized:
+class Recognized(Struct, frozen=True, kw_only=True):
     """A license that a text is: its name, our key where the table has it, its expression where there is one."""
 
     name: str
@@ -58,8 +58,7 @@ class Recognized:
     expression: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection:
+class Detection(Struct, frozen=True, kw_only=True):
     """What a text is. Without `licenses` it only resembles what the statement names.
 
     `near` are then the ids of the text that it resembles, as expressions hold them, and `turned` says that words were
@@ -73,8 +72,7 @@ class Detection:
     turned: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Difference:
+class _Difference(Struct, frozen=True, kw_only=True):
     """How a text differs from a print: runs of words that it adds, and of words that it lacks, outside the other."""
 
     item: Print

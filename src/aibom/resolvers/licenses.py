@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import LicenseClaim, ModelCard, ModelFacts, Scalar, Scope
 from aibom.data.known_bases import known
@@ -30,8 +32,7 @@ from aibom.settings import Profile
 _MIN_WORDS = 60  # of a text that states terms; a shorter one points to them
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Licensed:
+class Licensed(Struct, frozen=True, kw_only=True):
     """A model as license rules see it. `identity` is its `owner/name` where known."""
 
     name: str
@@ -45,8 +46,7 @@ class Licensed:
     """True where the target is one file, beside which nobody puts a license."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Licensing:
+class Licensing(Struct, frozen=True, kw_only=True):
     """The claims about a model's license with what follows from them; `properties` are names of the BOM."""
 
     claims: tuple[LicenseClaim, ...]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Derivation, ModelCard, ModelFacts
 from aibom.data.known_bases import STATE, known
@@ -76,8 +78,7 @@ _RELATIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Base(Struct, frozen=True, kw_only=True):
     """A model that another was made from. `inferred` marks a hint that nobody stated as lineage."""
 
     name: ModelName
@@ -88,8 +89,7 @@ class Base:
     """What the target's files say that the base in turn was made from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lineage:
+class Lineage(Struct, frozen=True, kw_only=True):
     """The bases of one model, and what is doubtful about them."""
 
     bases: tuple[Base, ...]

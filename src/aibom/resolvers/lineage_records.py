@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.components import Derivation
 from aibom.data.known_bases import canonical
@@ -24,8 +25,7 @@ class Trust(IntEnum):
     HINT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseClaim:
+class BaseClaim(Struct, frozen=True, kw_only=True):
     """A statement that a model comes from another; `derivation` is None where the place does not say how.
 
     `about` is the name that the place gives to the model that it speaks of, where that may be another than the target:

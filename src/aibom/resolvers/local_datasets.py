@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Component, ComponentKind, LicenseClaim, ModelCard, Scalar, Scope
 from aibom.errors import FileFault
@@ -44,8 +46,7 @@ _SECTION = re.compile(r"personal|sensitive|privacy|anonymi[sz]|consent", re.IGNO
 _UNFILLED = re.compile(r"\W*(more information needed|n/?a|todo|needs? more information)?\W*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalDataset:
+class LocalDataset(Struct, frozen=True, kw_only=True):
     """A dataset whose files are in the target; everything said of it is its card's word."""
 
     folder: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.components import ModelCard
 from aibom.errors import FileFault
@@ -58,8 +59,7 @@ CARD_ENCODING = Rule(
 _NAMES = ("README.md", "model_card.md", "modelcard.md", "MODEL_CARD.md")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardReading:
+class CardReading(Struct, frozen=True, kw_only=True):
     """A card, or none, with what is wrong with it."""
 
     card: ModelCard | None

@@ -11,9 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from msgspec import Struct
 
 from aibom.errors import DataError, FileFault
 from aibom.findings import Severity
@@ -43,8 +44,7 @@ create table advisory (
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advisory:
+class Advisory(Struct, frozen=True, kw_only=True):
     """A known fault of a package. `fixed` are versions in which it is mended, as far as they are known."""
 
     id: str

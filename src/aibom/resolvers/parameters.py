@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.components import Tensor
 from aibom.resolvers.documents import mapping
@@ -34,8 +35,7 @@ _PACKING_METHODS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packing:
+class Packing(Struct, frozen=True, kw_only=True):
     """How a configuration says that weights are packed: the method, and bits and group size where it gives them."""
 
     method: str
@@ -43,8 +43,7 @@ class Packing:
     group_size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class Count(Struct, frozen=True, kw_only=True):
     """Parameters that tensors stand for (None where that can't be told), those in experts, and how it was counted."""
 
     parameters: int | None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 T = TypeVar("T")
 
@@ -55,12 +57,12 @@ def _walk(value: Any, values: Sequence[str]) -> Any:
     if isinstance(value, tuple):
         items = tuple(_walk(item, values) for item in value)
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Struct):
         changes = {}
-        for field in fields(value):
-            old = getattr(value, field.name)
+        for name in value.__struct_fields__:
+            old = getattr(value, name)
             new = _walk(old, values)
             if new is not old and new != old:
-                changes[field.name] = new
+                changes[name] = new
         return replace(value, **changes) if changes else value
     return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.resolvers.documents import Text
 from aibom.resolvers.repository import Repository
@@ -12,8 +13,7 @@ from aibom.resolvers.repository import Repository
 _OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[= ]\S+)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
+class Requirement(Struct, frozen=True, kw_only=True):
     """A dependency as declared. `version` is exact and pinned, `range` is the declared bound; neither is invented.
 
     `ecosystem` is a purl type: pypi, conda, docker. `written_with` is the version that wrote a file, which binds

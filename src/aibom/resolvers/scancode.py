@@ -12,8 +12,9 @@ import subprocess  # the child is this interpreter with a script of this package
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aibom.limits import MIB
 
@@ -26,15 +27,13 @@ SECONDS = 300  # of which its start takes 4 to 15
 _MOST_SAID = 50  # licenses in one text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Opinion(Struct, frozen=True, kw_only=True):
     """What ScanCode says of one text: SPDX expressions, each with the lowest score (0 to 100) of what matched."""
 
     licenses: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What came back. `fault` says why opinions are missing at the end; `who` is `ScanCode` with its version."""
 
     who: str = "ScanCode"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.components import LicenseClaim
 from aibom.files import Location
@@ -43,8 +44,7 @@ _VAGUE = ("unknown", "proprietary-license", "generic", "other-permissive", "othe
           "warranty-disclaimer", "public-domain", "see-license")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecondOpinions:
+class SecondOpinions(Struct, frozen=True, kw_only=True):
     """What a second reader says of license files, by their place; empty where none was asked."""
 
     claims: Mapping[Location, tuple[LicenseClaim, ...]] = field(default_factory=dict)

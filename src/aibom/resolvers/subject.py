@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aibom.components import Basis, Fact
 from aibom.findings import Evidence
@@ -14,8 +16,7 @@ from aibom.settings import Identity
 _COMMIT = re.compile(r"[0-9a-f]{40}$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """Who the target is: on a hub, by what the user says, else by the name of its directory."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.components import Inspection, Tensor, TensorSummary, WeightSet
 from aibom.files import Format, Role
@@ -51,8 +52,7 @@ _EXTENSIONS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFile:
+class WeightFile(Struct, frozen=True, kw_only=True):
     """A file that holds weights. `place` is its path, for a member of a container inside the container's path."""
 
     path: str
@@ -67,8 +67,7 @@ class WeightFile:
         return folder_of(self.place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(Struct, frozen=True, kw_only=True):
     """A weight set with what was counted in it."""
 
     weights: WeightSet

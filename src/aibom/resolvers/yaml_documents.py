@@ -8,8 +8,9 @@ what aliases and merge keys would expand to is counted before it is kept. Plain 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from aibom.errors import LimitExceeded, MalformedFile
 from aibom.limits import Limits
@@ -26,8 +27,7 @@ _CORE_TAG = "tag:yaml.org,2002:"
 _PATH_CHARACTERS = 300  # a long key above many values would make as many long paths
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class YamlDocument:
+class YamlDocument(Struct, frozen=True, kw_only=True):
     """A document's value; `lines` gives the line (from 1) of each value by its dotted path (`datasets.0`).
 
     `duplicates` are keys that stand twice in one mapping (the first value is kept), with the line of the second.
@@ -40,8 +40,7 @@ class YamlDocument:
     tags: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A list or mapping that is not closed yet."""
 
     value: list[Any] | dict[str, Any]

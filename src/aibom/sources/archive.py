@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aibom.containers import CONTAINERS
 from aibom.containers.protocol import Budget, Container, Member

@@ -9,9 +9,10 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from aibom.errors import TargetError
 from aibom.files import Digest, escape_name
@@ -24,8 +25,7 @@ _DOCUMENT_BYTES = 4 * 1024 * 1024
 _MOST_LAYERS = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blob:
+class Blob(Struct, frozen=True, kw_only=True):
     """One blob as a manifest names it. `size` is declared there, in bytes; `sha256` is hexadecimal."""
 
     media_type: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aibom.errors import MalformedFile
 from aibom.sources.answers import NetworkError
@@ -18,8 +19,7 @@ from aibom.sources.network import (
 )
 
 
-@dataclass(slots=True)
-class HttpFile:
+class HttpFile(Struct):
     """A file behind a URL, read by ranges. The first answer's ETag must stay the same."""
 
     network: Network

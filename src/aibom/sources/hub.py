@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
+
+from msgspec import Struct
 
 from aibom.components import Scalar
 from aibom.errors import FileFault, TargetError, UsageError
@@ -38,8 +39,7 @@ _PARALLEL = 8
 _PRELOADED_FILES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class HubName:
+class HubName(Struct, frozen=True):
     """A model's name on a hub, and the revision asked for (a branch, a tag, a commit), None for the default one."""
 
     identity: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.errors import TargetError
 from aibom.files import Digest, escape_name
@@ -19,8 +20,7 @@ _COMMIT = re.compile(rb"[0-9a-f]{40}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One revision of a model in the cache; paths are raw and absolute."""
 
     root: bytes

@@ -9,7 +9,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aibom.errors import TargetError
 from aibom.files import Digest, escape_name, unescape_name
@@ -30,8 +31,7 @@ _NOT_NAMES = frozenset({b"", b".", b".."})
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(Struct, frozen=True):
     """A directory on the way: its absolute path and its path from the root, both raw, the latter without slash."""
 
     absolute: bytes

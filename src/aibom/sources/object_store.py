@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from aibom.errors import AibomError, TargetError, UsageError
 from aibom.files import escape_name
@@ -26,8 +27,7 @@ _REFUSED = frozenset(
 )
 
 
-@dataclass(slots=True)
-class _StoredFile:
+class _StoredFile(Struct):
     """One object of a store, as a `Remote`."""
 
     store: Any

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from aibom.files import Digest
 from aibom.findings import Finding
@@ -25,8 +26,7 @@ class Fault(StrEnum):
     TOO_DEEP = "too-deep"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A name in the source: an escaped POSIX `path`, a `size` in bytes, a `fault` where it can't be read as a file."""
 
     path: str

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Lock
 from types import TracebackType
 from typing import Protocol, Self
+
+from msgspec import Struct, field
 
 from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.sources.block_cache import BlockCache
@@ -51,8 +52,7 @@ class Remote(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class ReadBudget:
+class ReadBudget(Struct):
     """What one scan may still move, in bytes, over all its files; safe for several threads."""
 
     left: int
@@ -225,8 +225,7 @@ class RangeSource:
         self.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteLimits:
+class RemoteLimits(Struct, frozen=True, kw_only=True):
     """What a remote target may cost, in bytes: by ranges a file, of a file that is streamed, by ranges in all.
 
     `files` is the number of names in its listing.
