@@ -11,11 +11,11 @@ from pathlib import Path
 
 from aibom.components import Inspection
 from aibom.files import Coverage, Format, RepoFile, Role
-from aibom.resolvers import resolve
 from aibom.resolvers.license_names import keys_of, read_name
 from aibom.resolvers.license_prints import FILE, load_prints
 from aibom.resolvers.license_texts import detect
 from aibom.resolvers.osv import Snapshot, build_snapshot
+from aibom.resolvers.resolving import resolve
 from aibom.settings import Settings
 from aibom.sources.local import DirectorySource, open_local
 from bench.measure import ROOT, Group, function

@@ -234,8 +234,13 @@ def digest_files(
     plan: DigestPlan,
     settings: Settings,
     on_bytes: Callable[[RepoFile, int], None],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> dict[str, FileDigests]:
-    """Digest every file: big ones in `settings.jobs` threads, the others in sequence. Keys are paths."""
+    """Digest every file: big ones in `settings.jobs` threads, the others in sequence. Keys are paths.
+
+    `meanwhile` is called while the big ones are read, where there are any.
+    """
     files = tuple(files)
     usual = FilePlan()
     stopped = Event()
@@ -258,6 +263,8 @@ def digest_files(
     with ThreadPoolExecutor(max_workers=max(1, settings.jobs)) as pool:
         running = [pool.submit(one, file) for file in big]
         try:
+            if running:
+                meanwhile()
             results.update((file.path, one(file)) for file in files if file.size < BIG_FILE_BYTES)
             results.update((future.result().path, future.result()) for future in running)
         except BaseException:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from tests.fakes import MemoryRepo
 
-from aibom.assessors import assess
+from aibom.assessors.assessing import assess
 from aibom.components import Inspection, LicenseClaim, Resolution, Verification
 from aibom.containers import CONTAINERS
 from aibom.files import Location
@@ -21,7 +21,7 @@ from aibom.inspection import Inspectors
 from aibom.inspectors import INSPECTORS
 from aibom.inventory import take_inventory
 from aibom.report import Assessment, Determination, SourceFacts
-from aibom.resolvers import resolve
+from aibom.resolvers.resolving import resolve
 from aibom.settings import Settings
 from aibom.sources.bytesource import ByteSource, MemorySource
 from aibom.sources.protocol import Entry

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.assessors.model_cases import Case, by_key, judged, model, strengths
 
-from aibom.assessors import rule_data
+from aibom.assessors.assessing import rule_data
 from aibom.components import Component, ComponentKind, Relation, RelationKind, SignatureStatus, Verification
 from aibom.report import Answer, Determination
 

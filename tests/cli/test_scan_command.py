@@ -336,7 +336,7 @@ def test_a_second_opinion_stands_apart_in_the_bom(
     monkeypatch.setattr("aibom.resolvers.scancode.is_installed", lambda: True)
     answer = Answer(who="ScanCode 1.0", opinions=(Opinion(licenses=(("Apache-2.0", 99.0),)),))
     ask = partial(ask_second_reader, ask=lambda _: answer)
-    monkeypatch.setattr("aibom.resolvers.ask_second_reader", ask)
+    monkeypatch.setattr("aibom.resolvers.resolving.ask_second_reader", ask)
     (model / "LICENSE").write_text((ROOT / "LICENSE").read_text())
     assert 0 == run("scan", model, "--second-opinion", "scancode", "-o", "cyclonedx", "--fail-on", "never")
     root = json.loads(capsys.readouterr().out)["metadata"]["component"]

@@ -14,7 +14,7 @@ import pytest
 from tests.assessors.model_cases import judged, model
 from tests.assessors.reference_cards import CARDS
 
-from aibom.assessors import explainable
+from aibom.assessors.assessing import explainable
 from aibom.cli import main
 from aibom.emitters import EMITTERS
 from aibom.emitters.cdx_declarations import NOTICE, sentence

@@ -14,8 +14,8 @@ from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Finding
 from aibom.limits import Limits
 from aibom.report import SourceFacts
-from aibom.resolvers import resolve
 from aibom.resolvers.repository import Repository
+from aibom.resolvers.resolving import resolve
 from aibom.settings import Identity, Profile, Settings
 from aibom.sources.protocol import Source
 

@@ -16,9 +16,10 @@ from aibom.errors import TargetError
 from aibom.files import Digest
 from aibom.limits import Limits
 from aibom.report import Skipped, SourceFacts
-from aibom.resolvers import ancestry, resolve
+from aibom.resolvers import ancestry
 from aibom.resolvers.ancestry import Ancestry, dataset_claims, with_owner
 from aibom.resolvers.hub_names import ModelName, parse_name
+from aibom.resolvers.resolving import resolve
 from aibom.settings import Settings
 from aibom.sources.protocol import Entry, Fault, Source
 

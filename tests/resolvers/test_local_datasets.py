@@ -12,9 +12,9 @@ from aibom.components import Component, ComponentKind, Inspection, RelationKind,
 from aibom.files import Format, Role
 from aibom.limits import Limits
 from aibom.report import SourceFacts
-from aibom.resolvers import resolve
 from aibom.resolvers.local_datasets import find_datasets
 from aibom.resolvers.repository import Repository
+from aibom.resolvers.resolving import resolve
 from aibom.settings import Settings
 
 CARD = """---

@@ -12,7 +12,7 @@ from aibom.containers import CONTAINERS
 from aibom.inspection import Inspectors
 from aibom.inspectors import INSPECTORS
 from aibom.inventory import take_inventory
-from aibom.resolvers import resolve
+from aibom.resolvers.resolving import resolve
 from aibom.settings import Settings
 from aibom.sources.local import open_local
 

@@ -11,7 +11,7 @@ from tests.resolvers.targets import resolution, said, weights
 
 from aibom.components import ComponentKind, RelationKind, Resolution
 from aibom.report import SourceFacts
-from aibom.resolvers import RULES
+from aibom.resolvers.resolving import RULES
 from aibom.resolvers.subject import identify
 from aibom.settings import Identity
 

@@ -20,7 +20,8 @@ from aibom.components import Inspection, Resolution
 from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.limits import MIB
 from aibom.report import SourceFacts
-from aibom.resolvers import resolve, scancode, scancode_child
+from aibom.resolvers import scancode, scancode_child
+from aibom.resolvers.resolving import resolve
 from aibom.resolvers.scancode import Answer, Opinion, ask_scancode
 from aibom.resolvers.second_opinions import ask_second_reader
 from aibom.settings import Settings
@@ -161,7 +162,7 @@ def target(files: dict[str, str], said: Callable[[Sequence[str]], Answer] | None
     settings = Settings(as_of=DAY, second_opinion="scancode" if said else None)
     with pytest.MonkeyPatch.context() as patch:
         if said is not None:
-            patch.setattr("aibom.resolvers.ask_second_reader", lambda found: ask_second_reader(found, said))
+            patch.setattr("aibom.resolvers.resolving.ask_second_reader", lambda found: ask_second_reader(found, said))
         return resolve(memory(files), inspections, lambda _: None, settings, SourceFacts())
 
 

@@ -31,7 +31,7 @@ def command(name: str | None) -> None:
 
         click.echo(describe_license(name.removeprefix(_LICENSE)))
     elif "/" in name:
-        from aibom.assessors import explain  # noqa: PLC0415 -- only this form needs the rulebooks
+        from aibom.assessors.assessing import explain  # noqa: PLC0415 -- only this form needs the rulebooks
 
         click.echo(explain(name))
     else:
@@ -39,7 +39,7 @@ def command(name: str | None) -> None:
 
 
 def _list() -> str:
-    from aibom.assessors import explainable  # noqa: PLC0415
+    from aibom.assessors.assessing import explainable  # noqa: PLC0415
     from aibom.rules import RULES  # noqa: PLC0415
 
     width = max(len(rule.id) for rule in RULES)
