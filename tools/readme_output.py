@@ -1,4 +1,4 @@
-"""Put real output into the README: the malicious demo's table, and the headline figures of bench/RESULTS.md."""
+"""Put real output into the README: the demo's table, the figures of bench/RESULTS.md, and the sum of docs/peers.md."""
 
 from __future__ import annotations
 
@@ -25,15 +25,23 @@ def figures() -> str:
     text = (ROOT / "bench" / "RESULTS.md").read_text()
     parts = re.split(r"^## ", text, flags=re.MULTILINE)
     chosen = [part.strip() for part in parts[1:] if part.startswith(_HEADLINES)]
-    stamp = next((line for line in parts[0].splitlines() if line.startswith("Written by")), "")
+    stamp = next((line for line in parts[0].splitlines() if line.startswith("On ")), "")
     return stamp + "\n\n" + "\n\n".join(part.replace("\n\n", ":\n\n", 1) for part in chosen)
+
+
+def peers() -> str:
+    """Return the sum over all cases of the comparison with other scanners, and what it is a sum of."""
+    text = (ROOT / "docs" / "peers.md").read_text()
+    cases = next(line for line in text.splitlines() if " hostile and " in line)
+    table = text.partition("## Sum\n")[2].partition("\n## ")[0].strip()
+    return f"{cases}\n\n{table}"
 
 
 def main() -> None:
     """Replace what stands between the marks."""
     path = ROOT / "README.md"
     text = path.read_text()
-    for name, content in (("demo", demo()), ("bench", figures())):
+    for name, content in (("demo", demo()), ("peers", peers()), ("bench", figures())):
         pattern = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
         text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
     path.write_text(text)
