@@ -14,6 +14,7 @@ from aibom.errors import FileFault, LimitExceeded, MalformedFile
 from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Finding, Severity
 from aibom.formats import mismatch_finding, other_formats, polyglot_finding, recognize, role_of
+from aibom.inspectors.contents import Blanked, Content, apart
 from aibom.inspectors.protocol import INSPECTION_INCOMPLETE, MALFORMED_FILE, Inspector
 from aibom.limits import Limits
 from aibom.sources.bytesource import ByteSource
@@ -53,21 +54,26 @@ class Inspectors:
 
         Whatever goes wrong in a file, a bug of ours included, becomes a finding on that file.
         """
-        first, *inner = self._inspect_as(file, data)
+        return self._inspect(file, data, self._inspectors.get(file.format))
+
+    def _inspect(self, file: RepoFile, data: ByteSource, inspector: Inspector | None) -> Iterator[Inspection]:
+        first, *inner = self._inspect_as(file, data, inspector)
+        first, contents = apart(first)
+        for content in contents:
+            inner += self._content(file, content)
         others: tuple[Format, ...] = ()
         # A read that fails here has failed for the inspector too, which has said so.
         with _noting([], "the search for another format"):
-            others = other_formats(file, data)
+            others = other_formats(file, Blanked(data, contents) if contents else data)
         for other in others:
-            second, *more = self._inspect_as(replace(file, format=other), data)
+            second, *more = self._inspect_as(replace(file, format=other), data, self._inspectors.get(other))
             first = _joined(first, second, polyglot_finding(file, other))
             inner += more
         yield first
         yield from inner
 
-    def _inspect_as(self, file: RepoFile, data: ByteSource) -> Iterator[Inspection]:
+    def _inspect_as(self, file: RepoFile, data: ByteSource, inspector: Inspector | None) -> Iterator[Inspection]:
         opener = self._containers.get(file.format)
-        inspector = self._inspectors.get(file.format)
         looked_at = Coverage.COMPLETE if opener or file.format in _PLAIN else Coverage.NONE
         inspection = Inspection(file=file, coverage=looked_at if inspector is None else Coverage.NONE)
         faults: list[FileFault] = []
@@ -113,6 +119,24 @@ class Inspectors:
             first, *rest = self.inspect(file, data)
             yield _with_doubt(first)
             yield from rest
+        if faults:
+            yield self._with_faults(Inspection(file=file, coverage=Coverage.NONE), faults)
+
+    def _content(self, outer: RepoFile, content: Content) -> Iterator[Inspection]:
+        """Inspect a file that stands in another one as what its loader takes it for."""
+        file = RepoFile(
+            path=outer.path,
+            members=(*outer.members, content.name),
+            size=content.data.size,
+            format=content.format,
+            role=role_of(content.name, content.format),
+        )
+        faults: list[FileFault] = []
+        with _noting(faults, "the reader of a content"):
+            if len(outer.members) >= self._limits.container_depth:
+                raise LimitExceeded(f"nested more than {self._limits.container_depth} containers deep")
+            self.budget.take(members=1)
+            yield from self._inspect(file, content.data, content.inspector or self._inspectors.get(content.format))
         if faults:
             yield self._with_faults(Inspection(file=file, coverage=Coverage.NONE), faults)
 

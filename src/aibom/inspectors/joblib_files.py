@@ -14,8 +14,10 @@ from aibom.containers.names import fault_of
 from aibom.containers.rules import PATH_TRAVERSAL
 from aibom.files import Coverage, RepoFile
 from aibom.findings import Finding
+from aibom.inspectors.contents import with_contents
 from aibom.inspectors.numpy_values import item_type, shape_of, summarize_arrays
 from aibom.inspectors.pickle_examine import Raw, RawHook, examine, present
+from aibom.inspectors.pickle_models import Models
 from aibom.inspectors.pickle_nodes import Call, Dict, Node
 from aibom.inspectors.pickle_trailing import look_after
 from aibom.limits import Limits
@@ -70,7 +72,8 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         # The form of joblib up to 0.9, opened as a container.
         return Inspection(file=file, coverage=Coverage.COMPLETE)
     files: list[tuple[str, int]] = []
-    examination = examine(file, data, limits, values=True, raw=array_hook(data, files))
+    models = Models(limits.findings_per_file)
+    examination = examine(file, data, limits, values=True, raw=array_hook(data, files), models=models)
     findings: list[Finding] = [present(file), *examination.findings]
     imports = examination.imports
     coverage = examination.coverage
@@ -87,7 +90,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         if fault is not None:
             text = f"reads an array from the file {name!r}, whose name {fault}"
             findings.append(Finding.of(PATH_TRAVERSAL, text, file.at(offset=offset)))
-    return Inspection(
+    inspection = Inspection(
         file=file,
         coverage=coverage,
         tensors=summarize_arrays(examination.roots, limits),
@@ -96,3 +99,4 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         references=tuple(references),
         findings=tuple(findings),
     )
+    return with_contents(inspection, models.contents)

@@ -15,6 +15,15 @@ from aibom.sources.bytesource import ByteSource
 
 def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
     """Judge the configuration of a Keras v3 archive; raises `MalformedFile` where it is no archive or has none."""
+    return _inspect(file, data, limits, safe_mode=True)
+
+
+def inspect_unguarded(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
+    """Judge an archive that Keras loads with safe mode switched off, as it does where it is pickled."""
+    return _inspect(file, data, limits, safe_mode=False)
+
+
+def _inspect(file: RepoFile, data: ByteSource, limits: Limits, *, safe_mode: bool) -> Inspection:
     seen = Observations(file, limits)
     documents = ZipDocuments(data, limits)
     configurations = documents.named(b"config.json")
@@ -22,7 +31,7 @@ def inspect(file: RepoFile, data: ByteSource, limits: Limits) -> Inspection:
         raise MalformedFile("the archive has no config.json")
     for entry in configurations:
         text = documents.text(seen, entry)
-        config = judge_text(seen, text, safe_mode=True, members=(entry.name,)) if text is not None else None
+        config = judge_text(seen, text, safe_mode=safe_mode, members=(entry.name,)) if text is not None else None
         if config is not None:
             seen.consumed.append(entry.name)
         match config:

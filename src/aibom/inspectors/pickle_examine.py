@@ -14,6 +14,7 @@ from aibom.findings import Finding, Severity
 from aibom.inspectors import pickle_rules as rules
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_judge import Judge
+from aibom.inspectors.pickle_models import Models
 from aibom.inspectors.pickle_nodes import Blob, Call, Global, Node
 from aibom.inspectors.pickle_second_opinion import MOST_BYTES, with_second_opinion
 from aibom.inspectors.pickle_sink import Raw, RawHook
@@ -66,13 +67,16 @@ def examine(
     values: bool = False,
     streams: int | None = None,
     raw: RawHook | None = None,
+    models: Models | None = None,
 ) -> Examination:
     """Walk the pickle streams that begin at byte `start`, at most `streams` of them.
 
+    `models` receives the models of other formats that the pickle hands to their loaders; without it, such a call is
+    something that was not looked at.
     Without `streams`, goes on until the end of the data or until bytes that begin no pickle. Nothing is imported or
     run. Raises nothing but OSError from `data`: faults and exhausted limits are in the result.
     """
-    examined = _examine(file, data, limits, start=start, values=values, streams=streams, raw=raw)
+    examined = _examine(file, data, limits, start=start, values=values, streams=streams, raw=raw, models=models)
     if not examined.findings:
         return examined
     end = examined.fault.offset + 1 if examined.fault else examined.ends[-1]
@@ -89,7 +93,7 @@ def settle(file: RepoFile, data: ByteSource, limits: Limits) -> Examination | No
     Uses are not looked at: imports are given as referenced, and opcodes are not counted.
     """
     window = Window(data)
-    judge = Judge(lambda _: b"", lambda _node, _call: False)
+    judge = Judge(lambda _: b"", lambda *_: False, lambda *_: False)
     ends: list[int] = []
     offset = 0
     while not ends or _begins_pickle(window, offset):
@@ -113,8 +117,10 @@ def settle(file: RepoFile, data: ByteSource, limits: Limits) -> Examination | No
 
 def _examine(
     file: RepoFile, data: ByteSource, limits: Limits, *, start: int = 0, values: bool = False,
-    streams: int | None = None, raw: RawHook | None = None, depth: int = 0,
+    streams: int | None = None, raw: RawHook | None = None, models: Models | None = None, depth: int = 0,
+    place: int = 0, in_place: bool = True,
 ) -> Examination:  # fmt: skip
+    """Walk streams as `examine` does, `depth` pickles deep; `data` begins at `place` of the file, or was made there."""
     window = Window(data)
     inner: dict[object, Examination] = {}
 
@@ -123,9 +129,9 @@ def _examine(
             case Blob():
                 source: ByteSource = SliceSource(data, content.offset, content.length)
                 key: object = (content.offset, content.length)
-                shift = content.offset
+                shift, whole = content.offset, in_place
             case bytes():
-                source, key, shift = MemorySource(content), content, call.offset
+                source, key, shift, whole = MemorySource(content), content, call.offset, False
             case _:
                 return False
         if depth >= limits.pickle_nesting or machine.steps_left == 0:
@@ -133,7 +139,10 @@ def _examine(
         # A stream may load the same bytes again and again.
         if key not in inner:
             left = replace(limits, pickle_opcodes=machine.steps_left)
-            examined = _moved(file, _examine(file, source, left, depth=depth + 1), shift)
+            examined = _examine(
+                file, source, left, models=models, depth=depth + 1, place=place + shift, in_place=whole
+            )  # fmt: skip
+            examined = _moved(file, examined, shift)
             machine.spend(examined.opcodes)
             inner[key] = examined
         return bool(inner[key].ends or inner[key].imports)
@@ -146,7 +155,10 @@ def _examine(
             stepped.append((at, found.nested))
         return found
 
-    judge = Judge(lambda blob: data.read_at(blob.offset, blob.length), nested)
+    def model(callee: Global, argument: Node, at: int) -> bool:
+        return models is not None and models.take(callee, argument, at, data, place, in_place=in_place)
+
+    judge = Judge(lambda blob: data.read_at(blob.offset, blob.length), nested, model)
     machine = Machine(window, limits, judge, watched if raw else None)
     ends: list[int] = []
     roots: list[Node] = []
@@ -172,7 +184,7 @@ def _examine(
         findings.append(_fault_finding(file, fault, imported=bool(imports)))
     if stepped:
         # A plain unpickler reads the raw bytes as opcodes: both readings count.
-        plain = _examine(file, data, limits, start=start, streams=streams, depth=depth)
+        plain = _examine(file, data, limits, start=start, streams=streams, models=models, depth=depth)
         findings += _acting(plain, findings, stepped)
     partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner.values())
     return Examination(

@@ -52,7 +52,10 @@ class Effect(StrEnum):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """A row of the table, for one name or (`*`) all names of a module or tree of modules."""
+    """A row of the table, for one name or (`*`) all names of a module or tree of modules.
+
+    `*.method` stands for that method of any class in the tree.
+    """
 
     standing: Standing
     role: Role | None = None
@@ -61,11 +64,20 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class GlobalTable(Struct, frozen=True):
-    """The rows by exact name, by module, and by tree (`package.*` covers the package and everything below)."""
+    """The rows by exact name, by module, and by tree (`package.*` covers the package and everything below).
+
+    `methods` are by package and name.
+    """
 
     exact: Mapping[tuple[str, str], Entry]
     modules: Mapping[str, Entry]
     trees: Mapping[str, Entry]
+    methods: Mapping[tuple[str, str], Entry] = {}
+
+    def method(self, module: str, name: str) -> Entry | None:
+        """Return the entry for a method of any class of a package, where `name` is `Class.method`."""
+        owner, _, method = name.partition(".")
+        return self.methods.get((module.partition(".")[0], method)) if owner.isidentifier() else None
 
     def find(self, module: str, name: str) -> Entry | None:
         """Return the most specific entry: exact name, then module, then the innermost tree."""
@@ -96,6 +108,7 @@ def build_table(rows: tuple[Row, ...]) -> GlobalTable:
     exact: dict[tuple[str, str], Entry] = {}
     modules: dict[str, Entry] = {}
     trees: dict[str, Entry] = {}
+    methods: dict[tuple[str, str], Entry] = {}
     for row in rows:
         standing = Standing(row.one_of("verdict", _STANDINGS))
         role = Role(row.one_of("role", _ROLES)) if row["role"] else None
@@ -107,6 +120,12 @@ def build_table(rows: tuple[Row, ...]) -> GlobalTable:
         entry = Entry(standing=standing, role=role, effect=effect, reason=row["reason"])
         module = row["module"]
         for name in row.words("names", " "):
+            if name.startswith("*."):
+                package, tree = module.removesuffix(".*"), module.endswith(".*")
+                if not tree or "." in package or (package, name[2:]) in methods:
+                    row.fail(f"{name} stands for a method of any class of a whole package, and once")
+                methods[package, name[2:]] = entry
+                continue
             if name != "*":
                 if (module, name) in exact or module.endswith(".*"):
                     row.fail(f"{module} {name} stands here twice, or a tree has names")
@@ -116,7 +135,7 @@ def build_table(rows: tuple[Row, ...]) -> GlobalTable:
             if key in index:
                 row.fail(f"{module} stands here twice")
             index[key] = entry
-    return GlobalTable(exact, modules, trees)
+    return GlobalTable(exact, modules, trees, methods)
 
 
 @cache

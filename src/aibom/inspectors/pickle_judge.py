@@ -33,10 +33,15 @@ _HIGHER_ORDER = frozenset({"builtins", "operator", "_operator", "itertools", "fu
 
 
 class Judge(Struct):
-    """Hears a walk. `nested` examines a pickle that the stream loads from bytes it holds; False if it can't."""
+    """Hears a walk.
+
+    `nested` examines a pickle that the stream loads from bytes it holds, `model` keeps the Keras model that a function
+    is called with at an offset; both give False if they can't.
+    """
 
     read: Reader
     nested: Callable[[Node, Call], bool]
+    model: Callable[[Global, Node, int], bool]
     table: GlobalTable = field(default_factory=global_table)
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
     _globals: dict[tuple[str, str], Global] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aibom.components import Use
 from aibom.inspectors import pickle_rules as rules
+from aibom.inspectors.pickle_models import loads_model
 from aibom.inspectors.pickle_nodes import Call, Global, Node
 from aibom.inspectors.pickle_words import LONG, call_text, name_text, value_text
 
@@ -82,6 +83,11 @@ def judged(judge: Judge, call: Call, callee: Global, args: Node, depth: int) -> 
                 judge.note(rules.DANGEROUS_IMPORT, message, call.offset)
             elif callee.module != "torch.storage":
                 judge.note(rules.NESTED, "loads a pickle that it holds as bytes", call.offset)
+        case path, (content, *_) if loads_model(callee):
+            if not judge.model(callee, content, call.offset):
+                shown = (call_text(name_text(path), args, longest=LONG),)
+                message = f"calls {name_text(path)} on a model that could not be looked at"
+                judge.note(rules.UNKNOWN_CALL, message, call.offset, evidence=shown)
         case path, (Global() as cls, *rest) if path.startswith(("copyreg.", "sklearn.", "pandas.")):
             use = Use.STATE_SET if len(rest) > 1 else Use.CONSTRUCTED
             judge.record(cls).use_as(use)

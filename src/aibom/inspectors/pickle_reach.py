@@ -18,7 +18,7 @@ _PART_OF_KNOWN = Entry(standing=Standing.FAMILY)
 
 def entry_of(table: GlobalTable, module: str, name: str) -> Entry | None:
     """Look a name up; a dotted one is followed step by step."""
-    found = table.exact.get((module, name))
+    found = table.exact.get((module, name)) or table.method(module, name)
     if found:
         return found
     steps = name.split(".", _MOST_STEPS)
