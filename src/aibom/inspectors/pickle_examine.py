@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aibom.components import Import, Use
+from aibom.components import Import, Use, Verdict
 from aibom.files import Coverage, RepoFile
 from aibom.findings import Finding, Severity
 from aibom.inspectors import pickle_rules as rules
+from aibom.inspectors.pickle_carried import Carried
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_judge import Judge
 from aibom.inspectors.pickle_models import Models
@@ -118,10 +119,14 @@ def settle(file: RepoFile, data: ByteSource, limits: Limits) -> Examination | No
 def _examine(
     file: RepoFile, data: ByteSource, limits: Limits, *, start: int = 0, values: bool = False,
     streams: int | None = None, raw: RawHook | None = None, models: Models | None = None, depth: int = 0,
-    place: int = 0, in_place: bool = True,
+    place: int = 0, in_place: bool = True, again: bool = False,
 ) -> Examination:  # fmt: skip
-    """Walk streams as `examine` does, `depth` pickles deep; `data` begins at `place` of the file, or was made there."""
-    window = Window(data)
+    """Walk streams as `examine` does, `depth` pickles deep; `data` begins at `place` of the file, or was made there.
+
+    `again` says that this is another reading of bytes that have been walked: what they carry is known.
+    """
+    carried = None if again else Carried()
+    window = Window(data, carried)
     inner: dict[object, Examination] = {}
 
     def nested(content: Node, call: Call) -> bool:
@@ -168,7 +173,9 @@ def _examine(
     while len(ends) < most and (not ends or _begins_pickle(window, offset)):
         try:
             root, offset = machine.stream(offset)
+            window.passed(offset)
         except WalkFault as broken:
+            window.passed(broken.offset)
             fault = Fault(message=str(broken), offset=broken.offset, limit=broken.limit)
             break
         ends.append(offset)
@@ -180,11 +187,24 @@ def _examine(
     machine.forget()
     imports = _merged_imports([judge.imports(file), *(part.imports for part in inner.values())])
     findings = _merged_findings([judge.findings(file), *(part.findings for part in inner.values())])
+    if carried and depth < limits.pickle_nesting:
+        cargo: list[Finding] = []
+        known = {(item.module, item.name) for item in imports}
+        for at, key, source in carried.pickles(data):
+            if key not in inner and machine.steps_left:
+                left = replace(limits, pickle_opcodes=machine.steps_left)
+                examined = _examine(file, source, left, depth=depth + 1, streams=1)
+                machine.spend(examined.opcodes)
+                cargo += _carried_findings(file, examined, at, known)
+        findings = _merged_findings([findings, cargo])
+    if carried and carried.left_out:
+        message = f"{carried.left_out} more pickles that it carries as data were not looked at"
+        findings.append(Finding.of(INSPECTION_INCOMPLETE, message, file.at(), severity=Severity.LOW))
     if fault:
         findings.append(_fault_finding(file, fault, imported=bool(imports)))
     if stepped:
         # A plain unpickler reads the raw bytes as opcodes: both readings count.
-        plain = _examine(file, data, limits, start=start, streams=streams, models=models, depth=depth)
+        plain = _examine(file, data, limits, start=start, streams=streams, models=models, depth=depth, again=True)
         findings += _acting(plain, findings, stepped)
     partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner.values())
     return Examination(
@@ -201,6 +221,24 @@ def _examine(
 def present(file: RepoFile, message: str = "is a pickle; a format without code exists") -> Finding:
     """Say that the file can hold code, whatever was found in it."""
     return Finding.of(rules.PRESENT, message, file.at())
+
+
+def _carried_findings(file: RepoFile, examined: Examination, at: int, known: set[tuple[str, str]]) -> list[Finding]:
+    """Say what a pickle at `at`, which nothing loads, would do: only what is dangerous, and not `known` of the file."""
+    worst = [finding for finding in examined.findings if finding.severity is Severity.CRITICAL]
+    deeper = [replace(item, location=file.at(offset=at)) for item in examined.findings if item.rule is rules.CARRIED]
+    if not worst:
+        return deeper
+    acting = [item for item in examined.imports if item.verdict is Verdict.DANGEROUS]
+    acting.sort(key=lambda item: item.use is not Use.CALLED)
+    message = "carries a pickle that hides what it would import if something loads it"
+    if acting and all((item.module, item.name) in known for item in acting):
+        return deeper
+    if acting:
+        does = "run" if acting[0].use is Use.CALLED else "import"
+        message = f"carries a pickle that would {does} {acting[0].module}.{acting[0].name} if something loads it"
+    evidence = tuple(finding.message for finding in worst[:3])
+    return [Finding.of(rules.CARRIED, message, file.at(offset=at), evidence=evidence), *deeper]
 
 
 def _merged_imports(parts: Iterable[Iterable[Import]]) -> tuple[Import, ...]:

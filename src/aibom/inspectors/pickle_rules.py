@@ -148,6 +148,20 @@ NESTED = Rule(
     references=(_PICKLE_DOC,),
     cwes=(502,),
 )
+CARRIED = Rule(
+    id="pickle-carried",
+    subject=Subject.CODE_ON_LOAD,
+    severity=Severity.MEDIUM,
+    summary="The pickle carries another one that would act if something loaded it",
+    explanation=(
+        "Bytes or a text that the pickle holds as data are a pickle themselves, and that one imports something "
+        "dangerous. Nothing in the file loads it; a class that loads its own bytes, or the program that uses the "
+        "model, may."
+    ),
+    help="Find out what the data are for, and do not load the file before you know what reads them.",
+    references=(_PICKLE_DOC,),
+    cwes=(502, 506),
+)
 SECOND_OPINION = Rule(
     id="pickle-second-opinion",
     subject=Subject.CODE_ON_LOAD,
@@ -164,5 +178,5 @@ SECOND_OPINION = Rule(
 
 RULES = (
     DANGEROUS_IMPORT, UNKNOWN_CALL, UNKNOWN_IMPORT, MALFORMED, PRESENT, OBFUSCATED, STATE_HOOK, EMBEDDED_CODE,
-    EXTENSION_CODE, TRAILING, NESTED, SECOND_OPINION,
+    EXTENSION_CODE, TRAILING, NESTED, CARRIED, SECOND_OPINION,
 )  # fmt: skip

@@ -13,8 +13,9 @@ from msgspec import Struct
 from aibom.inspectors.pickle_arguments import COUNTED, LINES, counted, text_argument
 from aibom.inspectors.pickle_arguments import line as line_of
 from aibom.inspectors.pickle_arguments import name as name_line
+from aibom.inspectors.pickle_carried import HEAD
 from aibom.inspectors.pickle_faults import WalkFault
-from aibom.inspectors.pickle_nodes import Call, Dict, Global, How, Node, PersistentId, SetOf, Unknown
+from aibom.inspectors.pickle_nodes import Blob, Call, Dict, Global, How, Node, PersistentId, SetOf, Unknown
 from aibom.inspectors.pickle_sink import Sink
 from aibom.inspectors.pickle_store import Sparse, extend, extend_pairs, put
 from aibom.inspectors.pickle_window import Window
@@ -98,9 +99,19 @@ def _extension(state: State, op: int, at: int) -> int:
     return at + 1 + width
 
 
+_OLD_STRINGS = frozenset({0x54, 0x55})
+
+
 def _argument(state: State, op: int, at: int) -> int:
-    node, offset = counted(state.window, op, at)
+    window = state.window
+    node, offset = counted(window, op, at)
     state.stack.append(node)
+    if isinstance(node, str) and op in _OLD_STRINGS:  # bytes, in Python 2
+        node = Blob(offset - len(node), len(node))
+    if window.carried is not None and isinstance(node, Blob):
+        window.carried.consider(node, window.peek(node.offset, min(node.length, HEAD)))
+        if offset > window.base + window.end:
+            window.passed(at)  # the rest of the window is not read as opcodes
     return offset
 
 

@@ -13,6 +13,8 @@ from functools import cache
 
 from msgspec import Struct
 
+from aibom.inspectors.pickle_carried import HEAD, Carried
+from aibom.inspectors.pickle_nodes import Blob
 from aibom.inspectors.pickle_window import Window
 
 WORTH = 256 * 1024
@@ -32,6 +34,7 @@ class Settled(Struct, frozen=True, kw_only=True):
 def triage(window: Window, start: int, inert: Inert) -> Settled | None:
     """Return what one stream imports if all of that is inert, None where the full walk has to decide."""
     run = _expression().match
+    carried = Carried()
     imports: list[tuple[int, str, str]] = []
     protocol, frame_end = 0, -1
     window.move(start)
@@ -75,7 +78,12 @@ def triage(window: Window, start: int, inert: Inert) -> Settled | None:
                 offset += 3 + len(parts[0]) + len(parts[1])
             case op if op in _LONG:
                 width = _LONG[op]
-                length = int.from_bytes(buffer[position + 1 : position + 1 + width], "little")
+                start = position + 1 + width
+                length = int.from_bytes(buffer[position + 1 : start], "little")
+                blob = Blob(base + start, length, op in _TEXTS)
+                carried.consider(blob, buffer[start : start + min(length, HEAD)])
+                if carried:
+                    return None
                 offset += 1 + width + length
                 if offset > window.size:
                     return None
@@ -85,11 +93,16 @@ def triage(window: Window, start: int, inert: Inert) -> Settled | None:
                 return None
 
 
-# Opcodes with a length of so many bytes before their argument, where the argument is too long for the expression.
-_LONG = {0x58: 4, 0x8D: 8, 0x42: 4, 0x8E: 8, 0x96: 8}
+# Opcodes with a length of so many bytes before their argument, where the expression has left that out: it is too long,
+# or a text that may be a pickle.
+_LONG = {0x8C: 1, 0x58: 4, 0x8D: 8, 0x42: 4, 0x8E: 8, 0x96: 8}
+_TEXTS = frozenset({0x8C, 0x58, 0x8D})
 _NO_ARGUMENT = b"N\x88\x89]})(ldaesutb0123RQ\x85\x86\x87\x81\x92\x94\x90\x8f\x91o"
 # Names and keys are mostly this long: these lengths are tried first.
 _USUAL = range(6, 40)
+# Bytes and texts that may be a pickle are left to the full walk. No text shorter than this one is.
+_MAY_ACT = 24
+_CARRIED = rb"(?:\x80[\x02-\x05]|gA[I-X]|800[2-5]|\xc2\x80[\x02-\x05])"
 
 
 @cache
@@ -105,10 +118,9 @@ def _expression() -> re.Pattern[bytes]:
         b"q.",
         b"M..",
         b"G.{8}",
-        _counted(b"C", 1, 255),
-        _counted(b"U", 1, 255),
+        b"(?![CU]." + _CARRIED + b")(?:" + _counted(b"C", 1, 255) + b"|" + _counted(b"U", 1, 255) + b")",
         _counted(b"\x8a", 1, 16),
-        b"[ILFSVgpP][^\n]*+\n",
+        b"(?!V" + _CARRIED + b"|S." + _CARRIED + b")[ILFSVgpP][^\n]*+\n",
     ]
     return re.compile(b"(?:" + b"|".join(parts) + b")*+", re.DOTALL)
 
@@ -117,5 +129,10 @@ def _counted(op: bytes, width: int, most: int, *, then: bytes = b"") -> bytes:
     """Match an opcode, its length and exactly that many bytes, for lengths up to `most`."""
     lengths = [*(n for n in _USUAL if n <= most), *(n for n in range(most + 1) if n not in _USUAL)]
     rest = bytes(width - 1)
-    ways = [re.escape(bytes([n]) + rest) + (b".{%d}" % n if n else b"") for n in lengths]
+    # Looking ahead takes time, so texts with the first letter of those that may be a pickle are left to the loop.
+    first = rb"[^g8\xc2]" if op[0] in _TEXTS else b"."
+    ways = [
+        re.escape(bytes([n]) + rest) + (first + b".{%d}" % (n - 1) if n >= _MAY_ACT else b".{%d}" % n if n else b"")
+        for n in lengths
+    ]
     return re.escape(op) + b"(?:" + b"|".join(ways) + b")" + then

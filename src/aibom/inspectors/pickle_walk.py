@@ -363,6 +363,7 @@ class Machine:
         if not raw.nested:
             if offset + raw.length > self.window.size:
                 raise WalkFault("raw array data runs past the end", offset)
+            self.window.passed(min(offset, self.window.base + self.window.end))
             return RawArray(wrapper, offset, raw.length), offset + raw.length
         if self._nesting >= self._limits.pickle_nesting:
             raise WalkFault(f"more than {self._limits.pickle_nesting} pickles within each other", offset, limit=True)
