@@ -11,7 +11,7 @@ from fixtures.pickle_assembler import Ops, called, new, old, old_string, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aibom.files import Format, RepoFile, Role
+from aibom.files import Coverage, Format, RepoFile, Role
 from aibom.findings import Finding, Severity
 from aibom.inspectors import pickle_carried
 from aibom.inspectors.joblib_files import inspect as inspect_joblib
@@ -141,12 +141,12 @@ def test_the_same_in_many_places_is_one_finding() -> None:
 
 
 def test_depth_is_bounded() -> None:
-    """As deep as pickles may be nested, one is still told; deeper ones are not searched."""
+    """As deep as pickles may be nested, one is still told; of deeper ones that is said."""
     value: object = ACTS
     for _ in range(3):
         value = stream([value])
     assert [CARRIED] == ids(look([value]))
-    assert [] == ids(look([value], limits=Limits(pickle_nesting=2)))
+    assert ["inspection-incomplete"] == ids(look([value], limits=Limits(pickle_nesting=2)))
 
 
 def test_more_than_the_limit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_more_than_the_limit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickle_carried, "MOST", 3)
     (finding,) = look([HARMLESS] * 5)
     assert ("inspection-incomplete", Severity.LOW) == (finding.rule.id, finding.severity)
-    assert "2 more pickles that it carries as data were not looked at" == finding.message
+    assert "2 pickles that it carries as data were not looked at to their end" == finding.message
 
 
 def test_opcodes_are_one_budget() -> None:
@@ -162,6 +162,9 @@ def test_opcodes_are_one_budget() -> None:
     raw = stream([stream([1] * 500)] * 50)
     examined = examine(file_of(raw), MemorySource(raw), Limits(pickle_opcodes=2_000))
     assert 2_000 >= examined.opcodes
+    (finding,) = examined.findings
+    assert ("inspection-incomplete", Severity.LOW) == (finding.rule.id, finding.severity)
+    assert Coverage.PARTIAL is examined.coverage
 
 
 def test_it_is_found_around_arrays_of_joblib() -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aibom.components import Import, Use, Verdict
+from aibom.components import Import, Use
 from aibom.files import Coverage, RepoFile
 from aibom.findings import Finding, Severity
 from aibom.inspectors import pickle_rules as rules
+from aibom.inspectors.pickle_cargo import carried_findings
 from aibom.inspectors.pickle_carried import Carried
 from aibom.inspectors.pickle_faults import WalkFault
 from aibom.inspectors.pickle_judge import Judge
@@ -187,26 +188,34 @@ def _examine(
     machine.forget()
     imports = _merged_imports([judge.imports(file), *(part.imports for part in inner.values())])
     findings = _merged_findings([judge.findings(file), *(part.findings for part in inner.values())])
-    if carried and depth < limits.pickle_nesting:
+    #judge.forget()
+    left_out = 0
+    if carried:
+        known = frozenset((item.module, item.name) for item in imports)
         cargo: list[Finding] = []
-        known = {(item.module, item.name) for item in imports}
+        left_out = carried.left_out
         for at, key, source in carried.pickles(data):
-            if key not in inner and machine.steps_left:
-                left = replace(limits, pickle_opcodes=machine.steps_left)
-                examined = _examine(file, source, left, depth=depth + 1, streams=1)
-                machine.spend(examined.opcodes)
-                cargo += _carried_findings(file, examined, at, known)
+            if key in inner:
+                continue
+            if machine.steps_left == 0 or depth >= limits.pickle_nesting:
+                left_out += 1
+                continue
+            left = replace(limits, pickle_opcodes=machine.steps_left)
+            part = _examine(file, source, left, depth=depth + 1, streams=1)
+            machine.spend(part.opcodes)
+            left_out += part.fault is not None and part.fault.limit
+            cargo += carried_findings(file, part.findings, part.imports, at, known)
         findings = _merged_findings([findings, cargo])
-    if carried and carried.left_out:
-        message = f"{carried.left_out} more pickles that it carries as data were not looked at"
-        findings.append(Finding.of(INSPECTION_INCOMPLETE, message, file.at(), severity=Severity.LOW))
+        if left_out:
+            message = f"{left_out} pickles that it carries as data were not looked at to their end"
+            findings.append(Finding.of(INSPECTION_INCOMPLETE, message, file.at(), severity=Severity.LOW))
     if fault:
         findings.append(_fault_finding(file, fault, imported=bool(imports)))
     if stepped:
         # A plain unpickler reads the raw bytes as opcodes: both readings count.
         plain = _examine(file, data, limits, start=start, streams=streams, models=models, depth=depth, again=True)
         findings += _acting(plain, findings, stepped)
-    partial = fault is not None or any(part.coverage is not Coverage.COMPLETE for part in inner.values())
+    partial = fault is not None or left_out or any(part.coverage is not Coverage.COMPLETE for part in inner.values())
     return Examination(
         imports=imports,
         findings=tuple(findings),
@@ -221,24 +230,6 @@ def _examine(
 def present(file: RepoFile, message: str = "is a pickle; a format without code exists") -> Finding:
     """Say that the file can hold code, whatever was found in it."""
     return Finding.of(rules.PRESENT, message, file.at())
-
-
-def _carried_findings(file: RepoFile, examined: Examination, at: int, known: set[tuple[str, str]]) -> list[Finding]:
-    """Say what a pickle at `at`, which nothing loads, would do: only what is dangerous, and not `known` of the file."""
-    worst = [finding for finding in examined.findings if finding.severity is Severity.CRITICAL]
-    deeper = [replace(item, location=file.at(offset=at)) for item in examined.findings if item.rule is rules.CARRIED]
-    if not worst:
-        return deeper
-    acting = [item for item in examined.imports if item.verdict is Verdict.DANGEROUS]
-    acting.sort(key=lambda item: item.use is not Use.CALLED)
-    message = "carries a pickle that hides what it would import if something loads it"
-    if acting and all((item.module, item.name) in known for item in acting):
-        return deeper
-    if acting:
-        does = "run" if acting[0].use is Use.CALLED else "import"
-        message = f"carries a pickle that would {does} {acting[0].module}.{acting[0].name} if something loads it"
-    evidence = tuple(finding.message for finding in worst[:3])
-    return [Finding.of(rules.CARRIED, message, file.at(offset=at), evidence=evidence), *deeper]
 
 
 def _merged_imports(parts: Iterable[Iterable[Import]]) -> tuple[Import, ...]:
