@@ -122,9 +122,10 @@ def walk(path: Path) -> None:
         assert examined.roots
 
 
+@uncollected()
 def tensors(path: Path) -> None:
     """Walk the file, read and name the tensors, and count what they store."""
-    with uncollected(), _opened(path) as source:
+    with _opened(path) as source:
         limits = Limits()
         examined = examine(_file(path), source, limits, values=True)
         assert examined.fault is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import sys
 import tracemalloc
@@ -10,9 +11,11 @@ from types import FrameType
 
 import pytest
 from fixtures.pickle_assembler import old
+from fixtures.weights import state_dict_pickle
 
 from aibom.components import Inspection
 from aibom.files import Coverage, Format, RepoFile, Role
+from aibom.inspectors.pickle_examine import examine
 from aibom.inspectors.pickles import inspect
 from aibom.limits import Limits
 from aibom.sources.bytesource import MemorySource
@@ -159,3 +162,16 @@ def test_ten_million_marks_end_at_the_limit() -> None:
     inspection = look(raw)
     assert Coverage.PARTIAL == inspection.coverage
     assert "inspection-incomplete" in {item.rule.id for item in inspection.findings}
+
+
+def test_the_graph_is_gone_when_it_is_no_longer_used() -> None:
+    """Nothing holds the graph in a cycle: it would live until the collector has gone through all of it."""
+    raw = state_dict_pickle({f"layer.{number}": ("F32", (2, 2)) for number in range(500)})
+    file = RepoFile(path="m.pkl", size=len(raw), format=Format.PICKLE, role=Role.WEIGHTS)
+    gc.collect()
+    gc.disable()
+    try:
+        assert 1 == len(examine(file, MemorySource(raw), Limits(), values=True).roots)
+        assert 500 > gc.collect()
+    finally:
+        gc.enable()

@@ -188,7 +188,7 @@ def _examine(
     machine.forget()
     imports = _merged_imports([judge.imports(file), *(part.imports for part in inner.values())])
     findings = _merged_findings([judge.findings(file), *(part.findings for part in inner.values())])
-    #judge.forget()
+    judge.forget()
     left_out = 0
     if carried:
         known = frozenset((item.module, item.name) for item in imports)

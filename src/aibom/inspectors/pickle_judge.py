@@ -59,6 +59,11 @@ class Judge(Struct):
         noted = [noted.to_finding(file) for noted in self._noted.values()]
         return record_findings(file, self._records.values()) + noted
 
+    def forget(self) -> None:
+        """Let go of the graph: what a judge asks holds on to the judge, and the graph would live as long."""
+        for known in (self._records, self._globals, self._noted, self._checked):
+            known.clear()
+
     def inert(self, module: str, name: str, protocol: int) -> bool:
         """Say whether a global does no harm in any use, whatever else the stream does."""
         if protocol < _PYTHON2_PROTOCOLS:

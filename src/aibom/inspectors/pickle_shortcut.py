@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from aibom.inspectors.pickle_nodes import Call, Global, How, Node, PersistentId
 from aibom.inspectors.pickle_window import PADDING
-from aibom.inspectors.pytorch_dtypes import storage_dtype
+from aibom.inspectors.pytorch_dtypes import Dtype, storage_dtype
 from aibom.inspectors.torch_views import LARGEST, Extent, Storage, TorchTensor, View, sound_extent
 
 OPCODES = 27
@@ -71,13 +71,14 @@ Geometry: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], Extent | None]
 class Shortcut:
     """Takes tensors out of one stream. Sizes that come again are one object."""
 
-    __slots__ = ("_geometries", "_numbers", "_persistent", "taken")
+    __slots__ = ("_dtypes", "_geometries", "_numbers", "_persistent", "taken")
 
     def __init__(self, persistent: Callable[[PersistentId], None]) -> None:
         self._persistent = persistent
         self._numbers = _Numbers()
         self.taken = 0
         self._geometries: dict[tuple[bytes, bytes], Geometry] = {}
+        self._dtypes: dict[int, Dtype] = {}
 
     def take(self, buffer: bytes, i: int, base: int, stack: list[Node], memo: list[Node]) -> int:
         """Put the tensors that stand one after another on the stack, and their parts into the memo.
@@ -86,7 +87,7 @@ class Shortcut:
         buffer. Returns where the last one ends in the buffer, or 0 where there is none, and nothing has changed.
         `taken` counts them.
         """
-        numbers, geometries = self._numbers, self._geometries
+        numbers, geometries, dtypes = self._numbers, self._geometries, self._dtypes
         callee, end = stack[-1], len(buffer) - PADDING
         stop = 0
         while self.taken < MOST and (found := _tensor(buffer, stop or i, end)):
@@ -133,11 +134,20 @@ class Shortcut:
             args = (asked, numbers[at], shape, strides, grad == b"\x88", hook)
             tensor = Call(callee, args, None, _CALL, base + stop - 6)
             if extent is not None and stored[0] == "storage" and callee.path == _PLAIN:
-                tensor.read = _read(stored, args[1], extent)
+                dtype = dtypes.get(id(stored[1])) or self._dtype(stored[1])
+                if dtype is not None:
+                    tensor.read = _read(dtype, stored, args[1], extent)
             memo += (stored[2], stored, shape, strides, hook, args, tensor)
             stack[-1] = tensor
             self.taken += 1
         return stop
+
+    def _dtype(self, kind: Node) -> Dtype | None:
+        """Return the element type of a storage class. Nodes live as long as the stream, so one is known by its id."""
+        dtype = storage_dtype(kind)
+        if dtype is not None and len(self._dtypes) < _KEPT:
+            self._dtypes[id(kind)] = dtype
+        return dtype
 
     def _geometry(self, size: bytes, stride: bytes) -> Geometry | None:
         """Return shape and strides, None where their opcode takes another count than stands before it."""
@@ -155,11 +165,10 @@ class Shortcut:
         return tuple(self._numbers[part] for part in parts) if len(parts) == taken else None
 
 
-def _read(stored: tuple[Node, Node, str, Node, int], offset: int, extent: Extent) -> TorchTensor | None:
+def _read(dtype: Dtype, stored: tuple[Node, Node, str, Node, int], offset: int, extent: Extent) -> TorchTensor | None:
     """Read the tensor, as `torch_tensors` would from the same arguments."""
-    _, kind, key, place, count = stored
-    dtype = storage_dtype(kind)
-    if dtype is None or type(place) is not str or not (0 <= count < LARGEST and 0 <= offset < LARGEST):
+    _, _, key, place, count = stored
+    if type(place) is not str or not (0 <= count < LARGEST and 0 <= offset < LARGEST):
         return None
     whole = dtype.bytes_of(count)
     storage = Storage(key=key, whole=whole, dtype=dtype, start=0, length=whole, device=place)

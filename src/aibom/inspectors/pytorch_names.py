@@ -71,20 +71,24 @@ class Naming(Struct, Generic[T]):
         while True:
             for key, item in items:
                 at = id(item)
-                if at not in read and at not in holders:
-                    continue
-                # Ways that end without a name are ways gone, too.
-                self._ways += 1
-                self._named += at in read
-                if self._ways > most or self._named > self.most:
-                    self.complete = False
-                    return
                 if at in read:
+                    self._ways += 1
+                    self._named += 1
+                    if self._ways > most or self._named > self.most:
+                        self.complete = False
+                        return
                     tensor = read[at]
                     if tensor is None:
                         self.complete = False
                     yield Named(name=prefix + key or _BARE, tensor=tensor, node=item, through=through)
-                elif at not in on_path:
+                elif at in holders:
+                    # Ways that end without a name are ways gone, too.
+                    self._ways += 1
+                    if self._ways > most:
+                        self.complete = False
+                        return
+                    if at in on_path:
+                        continue
                     name = prefix + key
                     if len(levels) >= _DEPTH or len(name) > _NAME_LENGTH:
                         self.complete = False
@@ -121,14 +125,19 @@ class Naming(Struct, Generic[T]):
             if is_tensor(node):
                 # What is inside a tensor (a parameter's data) has no name of its own: only its storages count.
                 if key not in known:
-                    stack += self._inside(node)
+                    known[key] = tensor = self.read(node)
+                    stack += _inside(node, tensor)
                 continue
             holds = False
             for child in _children(node):
                 if is_tensor(child):
                     holds = True
-                    if id(child) not in known:
-                        stack += self._inside(child)
+                    at = id(child)
+                    if at not in known:
+                        known[at] = tensor = self.read(child)
+                        # What was read with the opcodes has nothing more inside it; that is nearly every one.
+                        if tensor is None or type(child) is not Call or child.read is not tensor:
+                            stack += _inside(child, tensor)
                 else:
                     parents.setdefault(id(child), []).append(key)
                     stack.append(child)
@@ -141,22 +150,22 @@ class Naming(Struct, Generic[T]):
                     self._holders.add(parent)
                     found.append(parent)
 
-    def _inside(self, node: Node) -> Iterable[Node]:
-        """Read a tensor; return what may lead from it to further storages: sizes and strides do not."""
-        self._read[id(node)] = tensor = self.read(node)
-        if type(node) is not Call:
-            return _children(node)
-        if tensor is not None and node.read is tensor:
-            return ()
-        args = node.args if type(node.args) is tuple else ()
-        if tensor is not None and args and type(args[0]) is PersistentId:
-            # Only the hooks are left, an empty dict in nearly every tensor.
-            return [item for item in args[5:] if type(item) is not Call or _is_full(item)]
-        parts = [item for item in args if type(item) is PersistentId or (type(item) is Call and _is_full(item))]
-        for item in args:
-            if type(item) is tuple:
-                parts += [inner for inner in item if type(inner) is PersistentId or type(inner) is Call]
-        return [*parts, *node.state]
+
+def _inside(node: Node, tensor: object | None) -> Iterable[Node]:
+    """Return what may lead from a tensor, as it was read, to further storages: sizes and strides do not."""
+    if type(node) is not Call:
+        return _children(node)
+    if tensor is not None and node.read is tensor:
+        return ()
+    args = node.args if type(node.args) is tuple else ()
+    if tensor is not None and args and type(args[0]) is PersistentId:
+        # Only the hooks are left, an empty dict in nearly every tensor.
+        return [item for item in args[5:] if type(item) is not Call or _is_full(item)]
+    parts = [item for item in args if type(item) is PersistentId or (type(item) is Call and _is_full(item))]
+    for item in args:
+        if type(item) is tuple:
+            parts += [inner for inner in item if type(inner) is PersistentId or type(inner) is Call]
+    return [*parts, *node.state]
 
 
 def foreign_class(node: Node) -> str:

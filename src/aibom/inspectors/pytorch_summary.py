@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from aibom.components import Tensor, TensorSummary
 from aibom.findings import Rule, Severity, Subject
 from aibom.inspectors.pytorch_names import Named
-from aibom.inspectors.torch_views import Storage, TorchTensor, View
+from aibom.inspectors.torch_views import DENSE, Storage, TorchTensor, View
 
 STORAGE_MISMATCH = Rule(
     id="tensor-out-of-bounds",
@@ -58,8 +58,9 @@ def summarize(
     `complete` is asked once all of `named` were taken.
     """
     tensors: list[Tensor] = []
-    alone: dict[tuple[str, str], View] = {}
-    looks: dict[tuple[str, str], list[View]] = {}
+    # Nearly every storage is looked at once.
+    first: dict[str, View] = {}
+    further: dict[str, list[View]] = {}
     storages: dict[str, Storage] = {}
     faults: list[str] = []
     broken = False
@@ -69,7 +70,7 @@ def summarize(
             continue
         offset = length = None
         for view in tensor.views:
-            storage = view.storage
+            storage, dtype = view.storage, view.dtype
             known = storages.setdefault(storage.key, storage)
             if known is not storage and known.whole != storage.whole:
                 faults.append(f"storage {known.key} is said to have {known.whole} and {storage.whole} bytes")
@@ -78,23 +79,23 @@ def summarize(
                 broken = True
                 faults.append(f"{item.name} reaches beyond its storage of {storage.length} bytes")
                 continue
-            dtype = view.dtype
-            key = storage.key, dtype.name
-            # Nearly every storage is looked at once.
-            first = alone.setdefault(key, view)
-            if first is not view:
-                looks.setdefault(key, [first]).append(view)
+            if first.setdefault(storage.key, view) is not view:
+                further.setdefault(storage.key, []).append(view)
             extent = view.extent
-            if extent.contiguous and dtype.per_byte == 1 and tensor.dense and not (view.conjugate or view.negative):
+            dense = tensor.layout == DENSE and not (view.conjugate or view.negative)
+            if dense and extent.contiguous and dtype.per_byte == 1:
                 start = place(storage)
                 if start is not None:
                     offset = start + storage.start + view.offset * dtype.size
                     length = extent.elements * dtype.size
         tensors.append(Tensor(name=item.name, dtype=tensor.dtype, shape=tensor.shape, offset=offset, length=length))
     by_dtype: dict[str, int] = {}
-    for key, view in alone.items():
-        count = _elements(looks[key]) if key in looks else view.distinct
-        by_dtype[key[1]] = by_dtype.get(key[1], 0) + count
+    for key, view in first.items():
+        looks = {view.dtype.name: [view]}
+        for other in further.get(key, ()):
+            looks.setdefault(other.dtype.name, []).append(other)
+        for dtype_name, views in looks.items():
+            by_dtype[dtype_name] = by_dtype.get(dtype_name, 0) + _elements(views)
     summary = TensorSummary(
         stored_elements=sum(by_dtype.values()),
         elements_by_dtype=by_dtype,

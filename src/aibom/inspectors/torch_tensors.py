@@ -25,7 +25,12 @@ _UNMARKED: frozenset[str] = frozenset()
 
 def is_tensor_call(node: Node) -> bool:
     """Say whether a node is made by one of torch's functions that rebuild tensors, whether or not it can be read."""
-    return type(node) is Call and type(node.callee) is Global and _rebuilds(node.callee.module, node.callee.name)
+    if type(node) is not Call:
+        return False
+    # What was read with the opcodes is nearly every one.
+    if type(node.read) is TorchTensor:
+        return True
+    return type(node.callee) is Global and _rebuilds(node.callee.module, node.callee.name)
 
 
 # Few names, tens of thousands of calls.
@@ -39,13 +44,13 @@ def read_tensor(node: Node, depth: int = _NESTING) -> TorchTensor | None:
 
     At most `depth` tensors within each other are followed: a parameter holds one, real files no more than two.
     """
-    if type(node) is not Call or type(node.callee) is not Global or type(node.args) is not tuple:
-        return None
     # `Tensor.__setstate__` takes another storage, and methods called on a tensor may write into it.
-    if node.state or node.items or node.pairs:
+    if type(node) is not Call or node.state or node.items or node.pairs:
         return None
-    if isinstance(node.read, TorchTensor):
+    if type(node.read) is TorchTensor:
         return node.read
+    if type(node.callee) is not Global or type(node.args) is not tuple:
+        return None
     callee = node.callee
     reader = _READERS.get((callee.module, callee.name))
     return None if reader is None or depth == 0 else reader(node.args, depth)
