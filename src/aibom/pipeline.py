@@ -116,7 +116,7 @@ def scan(
 
     resolved = resolve(source, inspections, open_related, settings, facts, advisories=lookup, digests=digests)
     resolution = _versioned(resolved, root)
-    assessment = assess(resolution, inspections, verifications, settings, facts)
+    assessment = assess(resolution, inspections, verifications, settings, facts, day=created.date())
     given_away = PublishCheck()
     if settings.publish_check:
         given_away = check_before_publishing(source, inspections, settings.limits)

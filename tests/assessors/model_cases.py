@@ -110,7 +110,7 @@ def judged(
 ) -> Assessment:
     """Assess a case on a day, with what an operator declares."""
     settings = replace(case.settings, as_of=as_of, operator=dict(operator or {}))
-    return assess(case.resolution, case.inspections, case.verifications, settings, case.facts)
+    return assess(case.resolution, case.inspections, case.verifications, settings, case.facts, day=TODAY)
 
 
 def by_key(case: Case, assessment: Assessment, regime: str = "eu-ai-act") -> dict[str, Determination]:

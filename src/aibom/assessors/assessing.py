@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 from aibom.assessors.book_loader import load_books
@@ -30,15 +31,20 @@ def assess(
     verifications: tuple[Verification, ...],
     settings: Settings,
     source: SourceFacts,
+    *,
+    day: dt.date,
 ) -> Assessment:
-    """Apply every rulebook to every model of the target, and to its bases what can be said of them."""
+    """Apply every rulebook to every model of the target, and to its bases what can be said of them.
+
+    `day` is that of the scan, on which the source was asked; `settings.as_of` may be another one.
+    """
     books = load_books()
     main = next(book for book in books if book.policy is not None)
     determinations: list[Determination] = []
     checklist: list[ChecklistItem] = []
     for component in models(resolution):
         gathered = gather(
-            component, resolution, inspections, verifications, settings=settings, source=source, book=main
+            component, resolution, inspections, verifications, settings=settings, source=source, book=main, day=day
         )
         found = [item for book in books for item in _apply(book, component, gathered, main, settings)]
         determinations += found

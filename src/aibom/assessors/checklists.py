@@ -22,7 +22,10 @@ _NAME = "checklists.yaml"
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """An item of a checklist. Conditions are tried in the order unmet, met, partly."""
+    """An item of a checklist. Conditions are tried in the order unmet, met, partly.
+
+    `todo` says what to do where the answer is not found.
+    """
 
     list: str
     topic: str
@@ -33,6 +36,7 @@ class Question(Struct, frozen=True, kw_only=True):
     met: Condition | None
     partly: Condition | None
     operator: bool
+    todo: str | None = None
 
 
 @cache
@@ -59,7 +63,7 @@ def read_checklists(raw: Any, name: str) -> tuple[Question, ...]:
 
 
 def _question(name: str, entry: Shape, findings: set[str]) -> Question:
-    body = entry.named("id").mapping("id topic question shows", "met unmet partly operator")
+    body = entry.named("id").mapping("id topic question shows", "met unmet partly operator todo")
     scope = Scope(thresholds={}, sets={}, lexicons={})
     conditions = {key: parse_condition(body[key], scope, findings) for key in ("unmet", "met", "partly") if key in body}
     for named in body["shows"].items():
@@ -70,6 +74,7 @@ def _question(name: str, entry: Shape, findings: set[str]) -> Question:
         shows=tuple(item.text() for item in body["shows"].items()), unmet=conditions.get("unmet"),
         met=conditions.get("met"),
         partly=conditions.get("partly"), operator=body["operator"].boolean() if "operator" in body else False,
+        todo=body["todo"].text() if "todo" in body else None,
     )  # fmt: skip
 
 
@@ -78,7 +83,7 @@ def answer(subject: str, facts: Facts, concluded: Mapping[str, Strength]) -> Ite
     context = Context(facts, concluded)
     for question in load_checklists():
         verdict = _answer(question, context)
-        shown = [fact for name in question.shows if (fact := facts[name]) is not None and fact.value]
+        shown = [fact for name in question.shows if (fact := facts[name]) is not None]
         because = merge_evidence((fact.evidence for fact in shown), limit=5) if verdict is not Answer.NOT_FOUND else ()
         yield ChecklistItem(
             list=question.list, topic=question.topic, id=question.id, question=question.text, answer=verdict,
@@ -102,7 +107,8 @@ def _statement(question: Question, verdict: Answer, facts: Facts) -> str:
     match verdict:
         case Answer.NOT_FOUND if question.shows:
             places = ", ".join(dict.fromkeys(", ".join(FACTS[name].sought for name in question.shows).split(", ")))
-            return f"{what}: not found here; looked for in: {places}"
+            todo = f"; to do: {question.todo}" if question.todo else ""
+            return f"{what}: not found here; looked for in: {places}{todo}"
         case Answer.NOT_FOUND:
             return "not looked for: repositories do not state it in a form that can be read"
         case Answer.NOT_DECIDABLE:

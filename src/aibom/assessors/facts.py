@@ -168,6 +168,14 @@ FACTS: Mapping[str, Spec] = {
         type=FactType.BOOL, label="whether everything was inspected completely", sought="inspection"
     ),
     "integrity.signature": Spec(type=FactType.WORD, label="signature", sought="files of the target"),
+    "support.owner-verified": Spec(type=FactType.BOOL, label="whether the hub verified the owner", sought="hub"),
+    "support.discussions-open": Spec(type=FactType.NUMBER, label="open discussions", sought="hub"),
+    "support.last-change": Spec(type=FactType.DATE, label="last change", sought="hub"),
+    "lineage.same-weights": Spec(
+        type=FactType.TEXT,
+        label="weights that are byte for byte another owner's",
+        sought="digests in the listings of base models",
+    ),
     "operator.role": Spec(type=FactType.WORD, label="role of the operator", sought="[operator]"),
     "operator.purpose": Spec(type=FactType.TEXT, label="intended purpose", sought="[operator] intended-purpose"),
     "operator.placed-on-union-market": Spec(

@@ -13,6 +13,7 @@ from aibom.assessors.facts import FACTS, Fact, Facts, FactType, Passage
 from aibom.assessors.gather_card import card_facts
 from aibom.assessors.gather_compute import Lineage, compute_fact, compute_facts, size_of, table_estimate
 from aibom.assessors.gather_documents import document_facts, security_facts
+from aibom.assessors.gather_hub import day_of, hub_facts, republished_facts
 from aibom.assessors.gather_license import license_facts
 from aibom.assessors.gather_names import file_facts, name_facts
 from aibom.assessors.gather_task import mapped_facts, modality_facts
@@ -46,8 +47,12 @@ def gather(
     settings: Settings,
     source: SourceFacts,
     book: Rulebook,
+    day: dt.date,
 ) -> Gathered:
-    """Gather the facts of a model of the target; `book` brings the policy of estimates and the table of tasks."""
+    """Gather the facts of a model of the target; `book` brings the policy of estimates and the table of tasks.
+
+    `day` is that of the scan.
+    """
     mine = [item for item in inspections if not component.paths or item.file.path in set(component.paths)]
     paths = list(dict.fromkeys(item.file.path for item in mine))
     passages = read_passages(component.card) if component.card else ()
@@ -72,7 +77,8 @@ def gather(
     facts.update(file_facts(component, mine, passages))
     facts.update(document_facts(component, resolution, passages, paths, identity=hub_id))
     facts.update(security_facts(mine, verifications))
-    facts.update(_hub(component, source if is_root else SourceFacts(), known))
+    facts.update(hub_facts(component, source if is_root else SourceFacts(), known, day))
+    facts.update(republished_facts(component, tuple(base for base, _ in lineage.bases), hub_id, day))
     facts.update(_operator(settings))
     unknown = set(facts) - set(FACTS)
     assert not unknown, unknown
@@ -158,25 +164,6 @@ def _trainer_flops(inspections: Sequence[Inspection]) -> Iterator[tuple[float, E
             yield float(value), Evidence(statement=f"total_flos {value:.3g}", location=Location(path=item.file.path))
 
 
-def _hub(component: Component, source: SourceFacts, known: KnownModel | None) -> Iterator[tuple[str, Fact]]:
-    said = (Evidence(statement=f"gated: {source.gated}", source=source.kind),)
-    if source.gated is not None:
-        gated = {"False": "false", "": "false"}.get(str(source.gated), str(source.gated))
-        yield "access.gated", Fact(value=gated, evidence=said, method="hub")
-    elif component.card and any(key.startswith("extra_gated") for key in component.card.fields):
-        where = Location(path=component.card.path)
-        yield (
-            "access.gated",
-            Fact(value="gated", evidence=(Evidence(statement="extra_gated fields", location=where),), method="card"),
-        )
-    released, said_by = _day(source.created), source.kind
-    if released is None and known is not None:
-        released, said_by = known.released, "known models"
-    if released is not None:
-        evidence = (Evidence(statement=f"first seen {released}", source=said_by),)
-        yield "release.date", Fact(value=released, evidence=evidence, method=said_by, confidence=0.7)
-
-
 def _operator(settings: Settings) -> Iterator[tuple[str, Fact]]:
     """Yield what the user declares. It is labelled so, and nothing of it is inferred."""
     for key, value in settings.operator.items():
@@ -190,7 +177,7 @@ def _operator(settings: Settings) -> Iterator[tuple[str, Fact]]:
                 if flag is not None:
                     yield name, Fact(value=flag, evidence=evidence, method="operator")
             case FactType.DATE:
-                if (day := _day(str(value))) is not None:
+                if (day := day_of(str(value))) is not None:
                     yield name, Fact(value=day, evidence=evidence, method="operator")
             case FactType.TEXT:
                 yield (
@@ -199,13 +186,6 @@ def _operator(settings: Settings) -> Iterator[tuple[str, Fact]]:
                 )
             case _:
                 yield name, Fact(value=str(value), evidence=evidence, method="operator")
-
-
-def _day(text: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat((text or "")[:10])
-    except ValueError:
-        return None
 
 
 def models(resolution: Resolution) -> tuple[Component, ...]:

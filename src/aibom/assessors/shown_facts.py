@@ -14,7 +14,7 @@ _MOST_CHARACTERS = 120
 # Words in these come from the target; those in all other sets of words are of our own tables.
 _QUOTED = frozenset({"arch.classes", "lineage.bases", "task", "training.accelerator"})
 # Texts that are lists of names; the others are passages, which the evidence quotes.
-_NAMES = frozenset({"datasets", "bases", "tags", "labels"})
+_NAMES = frozenset({"datasets", "bases", "tags", "labels", "lineage.same-weights"})
 _SCORES = {"6nd": "from tokens and parameters", "trainer-state": "from the trainer's state",
            "reference-table": "from a table of known models"}  # fmt: skip
 

@@ -36,7 +36,7 @@ from aibom.resolvers.model_facts import model_facts, sets_of
 from aibom.resolvers.repository import Repository, name_of, stated
 from aibom.resolvers.republished import same_weights
 from aibom.resolvers.second_opinions import SecondOpinions
-from aibom.resolvers.signals import card_signals, support_signals
+from aibom.resolvers.signals import card_signals, support_signals, weight_signals
 from aibom.resolvers.subject import Subject
 from aibom.resolvers.web_addresses import hub_urls, urls_of
 from aibom.resolvers.weight_checks import check_weights
@@ -96,12 +96,8 @@ class Assembly:
         for base in bases:
             self._ancestry.learn(base.name, base.above)
         self.findings.extend(lineage.findings)
-        same: list[str] = []
-        for item in same_weights(layout, bases, self._ancestry, self._digests):
-            if isinstance(item, Finding):
-                self.findings.append(item)
-            else:
-                same.append(item)
+        republished = same_weights(layout, bases, self._ancestry, self._digests)
+        self.findings.extend(republished.findings)
         datasets = resolve_datasets(self._repository, layout, card)
         terms = with_inner(collect_terms(self._repository, layout, card or shared, source), inner)
         parents = (*self._base_edges(bases), *_data_edges(datasets), *_code_edges(terms.claims))
@@ -136,7 +132,7 @@ class Assembly:
             supplier=subject.supplier,
             properties={
                 **licensing.properties,
-                **({"aibom:lineage:same-weights": "; ".join(same)} if same else {}),
+                **dict(weight_signals(republished)),
                 **dict(card_signals(card)),
                 **dict(support_signals(self._facts) if whole else ()),
             },

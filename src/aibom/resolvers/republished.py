@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
 
 from aibom.components import Derivation
 from aibom.files import Digest
@@ -16,10 +18,21 @@ _CHANGES = frozenset({Derivation.FINETUNE, Derivation.MERGE, Derivation.QUANTIZE
 _SHOWN = 20
 
 
+class SameWeights(Struct, frozen=True, kw_only=True):
+    """What comparing digests with those of bases came to. `compared` holds the ids of the bases that declare any.
+
+    `same` names a base with the files that are its own; `findings` say where that belies the card.
+    """
+
+    compared: tuple[str, ...]
+    same: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
 def same_weights(
     layout: Layout, bases: Sequence[Base], ancestry: Ancestry, digests: Mapping[str, Sequence[Digest]]
-) -> Iterator[str | Finding]:
-    """Yield, for each base whose repository was asked, which weights are its own; a finding where that belies the card.
+) -> SameWeights:
+    """Say, for each base whose repository was asked, which weights are its own.
 
     `digests` are those of the target's files, by path. A target on a hub, too, has those that its listing declares.
     """
@@ -27,13 +40,19 @@ def same_weights(
         file.path: {*sha256_of(digests.get(file.path, ())), *sha256_of(file.inspection.file.declared_digests)}
         for file in layout.files
     }
+    compared: list[str] = []
+    found: list[str] = []
+    findings: list[Finding] = []
     for base in bases:
         theirs = ancestry.ancestor(base.name).digests
+        if theirs and mine and all(mine.values()):
+            compared.append(base.name.id)
         same = sorted(path for path, values in mine.items() if values & theirs)
         if not same:
             continue
-        yield f"{base.name.id}: {', '.join(same[:_SHOWN])}"
+        found.append(f"{base.name.id}: {', '.join(same[:_SHOWN])}")
         if len(same) == len(mine) and not base.inferred and base.derivation in _CHANGES:
             message = f"said to be made by {base.derivation.value}, but byte for byte the weights of {base.name.id}"
             place = next((item.location for item in base.evidence if item.location), None)
-            yield Finding.of(LINEAGE_CONTRADICTION, message, place, severity=Severity.LOW)
+            findings.append(Finding.of(LINEAGE_CONTRADICTION, message, place, severity=Severity.LOW))
+    return SameWeights(compared=tuple(compared), same=tuple(found), findings=tuple(findings))

@@ -9,6 +9,7 @@ from aibom.components import ModelCard, Scalar
 from aibom.data.known_bases import known_names
 from aibom.findings import Finding, Rule, Severity, Subject
 from aibom.report import SourceFacts
+from aibom.resolvers.republished import SameWeights
 
 NAME_NEAR_MISS = Rule(
     id="name-near-miss",
@@ -39,6 +40,8 @@ _SUBJECTS: Mapping[str, re.Pattern[str]] = {
         "contact": r"contact|authors?|citation|cite|support|acknowledg|model card author",
     }.items()
 }
+WEIGHTS_COMPARED = "aibom:lineage:weights-compared"
+SAME_WEIGHTS = "aibom:lineage:same-weights"
 _ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": "", "_": "", ".": ""})
 _REPORTED = (
     "downloads", "downloadsAllTime", "likes", "disabled", "owner-kind", "owner-verified", "owner-models",
@@ -73,6 +76,14 @@ def support_signals(facts: SourceFacts) -> Iterator[tuple[str, Scalar]]:
         if key in facts.claims:
             name = re.sub(r"(?<!^)(?=[A-Z])", "-", key).lower()
             yield f"aibom:support:{name}", facts.claims[key]
+
+
+def weight_signals(found: SameWeights) -> Iterator[tuple[str, Scalar]]:
+    """Yield with which bases the weights were compared by digest, and which files are byte for byte a base's."""
+    if found.compared:
+        yield WEIGHTS_COMPARED, "; ".join(found.compared)
+    if found.same:
+        yield SAME_WEIGHTS, "; ".join(found.same)
 
 
 def near_misses(identity: str | None) -> Iterator[Finding]:
