@@ -93,6 +93,15 @@ CASES: dict[str, Callable[[int], bytes]] = {
     ),
     "dicts in dicts": lambda n: PROTO + ORDERED + b"q\x00h\x00)R" + b"q\x010h\x00)Rh\x01h\x01s" * n + ACME + b"0.",
     "arrays in shared lists": lambda n: PROTO + b"]" + ARRAY + b"a" + b"q\x000]h\x00ah\x00a" * n + b".",
+    "pickles in bytes": lambda n: PROTO + ACME + b"0" + b"C\x04\x80\x04N.0" * n + b"N.",
+    "acting pickles in bytes": lambda n: (
+        PROTO + ACME + b"".join(b"0C\x18\x80\x04cos\nsystem\n(X\x04\0\0\0%04dtR" % i for i in range(n)) + b"."
+    ),
+    "bytes that begin pickles": lambda n: PROTO + ACME + b"B" + struct.pack("<I", 4 * n) + b"\x80\x04B\xff" * n + b".",
+    "texts that are pickles": lambda n: (
+        PROTO + ACME + b"X" + struct.pack("<I", 25 * n) + b"gASVgASVgASVgASVgASVgASV\t" * n + b"."
+    ),
+    "texts that begin such texts": lambda n: PROTO + ACME + b"X" + struct.pack("<I", 8 * n) + b"gAIgAIgA" * n + b".",
     "streams that might follow": lambda n: ACME + b"." + b"\x80\x02(" * n,
 }
 
