@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec.structs import replace
-
 from aibom.components import (
     Component,
     ComponentKind,
-    LicenseClaim,
     ModelCard,
     Relation,
     RelationKind,
     Resolution,
-    Scalar,
-    Scope,
 )
 from aibom.files import Digest
 from aibom.findings import Finding
 from aibom.report import SourceFacts
-from aibom.resolvers import hub_names
-from aibom.resolvers.ancestry import Ancestry, dataset_claims, resolved, with_owner
+from aibom.resolvers.ancestry import Ancestry, resolved, with_owner
+from aibom.resolvers.component_records import ancestor, code_edges, data_edges, library, referenced_dataset
 from aibom.resolvers.datasets import Dataset, resolve_datasets
-from aibom.resolvers.dependencies import Dependency, purl_of, ref_of
+from aibom.resolvers.dependencies import Dependency, ref_of
 from aibom.resolvers.inner_documents import read_inner_documents, with_inner
 from aibom.resolvers.layouts import Layout
 from aibom.resolvers.license_claims import collect_terms
 from aibom.resolvers.license_flow import Edge, Node
-from aibom.resolvers.license_names import rows_of
 from aibom.resolvers.licenses import Licensed, resolve_licenses
 from aibom.resolvers.lineage import Base, resolve_lineage
 from aibom.resolvers.model_card import CardReading, description_of
@@ -38,7 +32,7 @@ from aibom.resolvers.republished import same_weights
 from aibom.resolvers.second_opinions import SecondOpinions
 from aibom.resolvers.signals import card_signals, support_signals, weight_signals
 from aibom.resolvers.subject import Subject
-from aibom.resolvers.web_addresses import hub_urls, urls_of
+from aibom.resolvers.web_addresses import urls_of
 from aibom.resolvers.weight_checks import check_weights
 from aibom.settings import Profile
 
@@ -100,7 +94,7 @@ class Assembly:
         self.findings.extend(republished.findings)
         datasets = resolve_datasets(self._repository, layout, card)
         terms = with_inner(collect_terms(self._repository, layout, card or shared, source), inner)
-        parents = (*self._base_edges(bases), *_data_edges(datasets), *_code_edges(terms.claims))
+        parents = (*self._base_edges(bases), *data_edges(datasets), *code_edges(terms.claims))
         licensing = resolve_licenses(
             Licensed(
                 name=subject.id or subject.name,
@@ -178,25 +172,7 @@ class Assembly:
         """Add libraries and images that the target asks for."""
         for item in items:
             ref = ref_of(item)
-            properties: dict[str, Scalar] = {}
-            if item.range:
-                properties["aibom:dependency:range"] = item.range
-            if item.written_with:
-                properties["aibom:dependency:written-with"] = item.written_with
-            owner, _, name = item.name.rpartition("/")
-            self.components[ref] = Component(
-                ref=ref,
-                kind=ComponentKind.APPLICATION if item.ecosystem == "docker" else ComponentKind.LIBRARY,
-                name=name,
-                group=owner or None,
-                version=item.version,
-                version_range=item.range,
-                purl=purl_of(item),
-                seen=False,
-                urls={"distribution": item.url} if item.url else {},
-                properties=properties,
-                evidence=item.evidence,
-            )
+            self.components[ref] = library(ref, item)
             self.relate(Relation(source=root, target=ref, kind=RelationKind.DEPENDS_ON, evidence=item.evidence[:1]))
 
     def resolution(self, root: str) -> Resolution:
@@ -222,18 +198,7 @@ class Assembly:
             return
         found = self._ancestry.ancestor(base.name)
         if ref not in self.components:
-            self.components[ref] = Component(
-                ref=ref,
-                kind=ComponentKind.MODEL,
-                name=found.name.name,
-                group=found.name.group,
-                version=found.name.commit,
-                purl=hub_names.purl_of(found.name),
-                licenses=found.claims,
-                seen=False,
-                urls=hub_urls(found.name, "model"),
-                evidence=base.evidence,
-            )
+            self.components[ref] = ancestor(ref, found, base)
             for above in found.bases:
                 self._ancestors(ref, above, depth + 1)
         self.relate(
@@ -252,18 +217,7 @@ class Assembly:
         name = with_owner(dataset.name, "dataset")
         ref = f"dataset:{name.key.partition(':')[2]}"
         if ref not in self.components:
-            self.components[ref] = Component(
-                ref=ref,
-                kind=ComponentKind.DATASET,
-                name=name.name if name.group else dataset.title,
-                group=name.group,
-                version=name.commit,
-                licenses=tuple(replace(claim, scope=Scope.DATA) for claim in dataset_claims(name)),
-                seen=False,
-                urls=hub_urls(name, "dataset"),
-                properties={"aibom:dataset:role": ",".join(dataset.roles)},
-                evidence=dataset.evidence,
-            )
+            self.components[ref] = referenced_dataset(ref, name, dataset)
         for role, kind in (("train", RelationKind.TRAINED_ON), ("eval", RelationKind.EVALUATED_ON)):
             if role in dataset.roles:
                 self.relate(Relation(source=model, target=ref, kind=kind, evidence=dataset.evidence))
@@ -289,33 +243,3 @@ class Assembly:
         while free in self.components:
             free, number = f"{ref}-{number}", number + 1
         return free
-
-
-def _data_edges(datasets: Sequence[Dataset]) -> Iterable[Edge]:
-    for dataset in datasets:
-        name = with_owner(dataset.name, "dataset")
-        rows = tuple(row for claim in dataset_claims(name) for row in rows_of(claim))
-        if "train" in dataset.roles and rows:
-            yield Edge(parent=Node(name=name.id, licenses=rows), operation="trained-on")
-
-
-def _code_edges(claims: Sequence[LicenseClaim]) -> Iterable[Edge]:
-    """Code with a license of its own that comes with the weights."""
-    rows = {row.key: row for claim in claims if claim.scope is Scope.CODE for row in rows_of(claim)}
-    if rows:
-        yield Edge(parent=Node(name="code of the repository", licenses=tuple(rows.values())), operation="embeds")
-
-
-def application(subject: Subject, layouts: Sequence[Layout]) -> Component:
-    """Make the component that holds several unrelated models."""
-    return Component(
-        ref="application",
-        kind=ComponentKind.APPLICATION,
-        name=subject.name,
-        group=subject.group,
-        version=subject.version,
-        purl=subject.purl,
-        description=f"A collection of {len(layouts)} models",
-        supplier=subject.supplier,
-        evidence=(subject.evidence,),
-    )

@@ -23,7 +23,8 @@ from aibom.resolvers import (
 )
 from aibom.resolvers.advisories import Lookup, resolve_advisories
 from aibom.resolvers.ancestry import Ancestry
-from aibom.resolvers.assembly import LONE_FILES, ROOT, Assembly, application
+from aibom.resolvers.assembly import LONE_FILES, ROOT, Assembly
+from aibom.resolvers.component_records import application
 from aibom.resolvers.dependencies import resolve_dependencies
 from aibom.resolvers.layouts import Layout, find_models
 from aibom.resolvers.license_files import files_of_terms
