@@ -8,10 +8,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from fixtures.tensor_bytes import PAYLOAD
 from tests.fleet.fleet_work import LONG, act, lines_of, until
 
 from aibom.cli.output import write_file
@@ -309,6 +312,70 @@ def test_the_summary_counts(tmp_path: Path) -> None:
     assert "&lt;b&gt;a&lt;/b&gt;" in page
     assert "<script" not in page
     assert to_text(summary).splitlines()[-1].startswith("1 failed · 2 scanned")
+
+
+class _Links(HTMLParser):
+    """The addresses of a page, with their texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self._open: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open = dict(attrs)["href"] if tag == "a" else None
+
+    def handle_data(self, data: str) -> None:
+        if self._open is not None:
+            self.found.append((self._open, data))
+            self._open = None
+
+
+@pytest.mark.parametrize(
+    ("documents", "address"),
+    [
+        ({"html": "results/a.html", "cyclonedx": "results/a.cdx.json"}, "./results/a.cdx.json"),
+        (
+            {"sarif": "results/a.sarif", "spdx": "slice-1-of-2/results/a.spdx.json"},
+            "./slice-1-of-2/results/a.spdx.json",
+        ),
+        ({"html": "results/a #1?%41 é.html"}, "./results/a%20%231%3F%2541%20%C3%A9.html"),
+        ({"html": "javascript:alert(1)"}, "./javascript%3Aalert%281%29"),
+        ({"html": '"><script>x</script>'}, "./%22%3E%3Cscript%3Ex%3C/script%3E"),
+        ({"html": "//other.example/a"}, ".///other.example/a"),
+        ({}, None),
+    ],
+)
+def test_what_to_look_at_leads_to_its_bill_of_materials(
+    documents: dict[str, str], address: str | None, tmp_path: Path
+) -> None:
+    """A row links to the file beside the page, never to another place; without a file it is text."""
+    with Index(tmp_path) as index:
+        grave = overview(gate=True)
+        entry = Entry(target="<b>a</b>", status=Status.SCANNED, seconds=1, overview=grave, documents=documents)
+        index.rebuild([entry])
+        page = to_html(index.summary(), title="run", created="2026-11-21")
+    links = _Links()
+    links.feed(page)
+    assert ([(address, "<b>a</b>")] if address else []) == links.found
+    assert "&lt;b&gt;a&lt;/b&gt;" in page
+    assert "<script" not in page
+
+
+def test_every_link_of_a_run_leads_to_a_file(tmp_path: Path) -> None:
+    """What the page names lies where it says."""
+    from aibom.cli import main  # noqa: PLC0415 -- the command as a user runs it
+
+    model = tmp_path / "mirror" / "model #1"
+    model.mkdir(parents=True)
+    (model / "config.json").write_bytes(b"{}")
+    (model / "pytorch_model.bin").write_bytes(PAYLOAD)
+    out = tmp_path / "out"
+    assert 1 == main(["fleet", str(tmp_path / "mirror"), "--out", str(out), "--jobs", "1"])
+    links = _Links()
+    links.feed((out / "summary.html").read_text(encoding="utf-8"))
+    (found,) = links.found
+    assert (out / unquote(found[0])).read_bytes()
 
 
 def test_what_fails_a_pipeline(tmp_path: Path) -> None:

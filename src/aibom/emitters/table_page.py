@@ -7,14 +7,30 @@ from collections.abc import Sequence
 from hashlib import sha256
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from aibom.emitters.inert import visible
 
 
+class Link(Struct, frozen=True, kw_only=True):
+    """A cell that leads to a file. `path` is relative to the page, with slashes; it can name no other place."""
+
+    text: str
+    path: str
+
+    @property
+    def address(self) -> str:
+        """The path as an address: escaped, and begun so that nothing in it is read as a scheme or a host."""
+        return f"./{quote(self.path.encode('utf-8', 'surrogatepass'))}"
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Table(Struct, frozen=True, kw_only=True):
-    """A table with a heading; the first cell of a row names it."""
+    """A table with a heading; the first cell of a row names it. A cell is a `Link` or anything that has a text."""
 
     heading: str
     heads: tuple[str, ...]

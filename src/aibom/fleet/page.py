@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from aibom.emitters.inert import one_line
 from aibom.emitters.page import size
-from aibom.emitters.table_page import Table, render_tables
+from aibom.emitters.table_page import Link, Table, render_tables
 from aibom.fleet.summary import Summary, Trouble
 
 # A terminal shows the head of each list; the page and the index have the rest.
@@ -70,8 +70,12 @@ def to_html(summary: Summary, *, title: str, created: str) -> str:
     )
 
 
-def _troubles(items: Sequence[Trouble]) -> list[tuple[str, str, str]]:
-    return [(item.target, item.status, item.text) for item in items]
+def _troubles(items: Sequence[Trouble]) -> list[tuple[object, str, str]]:
+    return [(_linked(item), item.status, item.text) for item in items]
+
+
+def _linked(item: Trouble) -> object:
+    return Link(text=item.target, path=item.document) if item.document else item.target
 
 
 def _table(heading: str, heads: str, rows: Sequence[Sequence[object]]) -> Table:

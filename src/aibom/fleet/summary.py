@@ -12,6 +12,12 @@ from aibom.findings import Severity
 _SHOWN = 500
 _RANK = "CASE severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 WHEN 'low' THEN 1 ELSE 0 END"
 
+# The bill of materials; where a run wrote none, what else it wrote of the target.
+_DOCUMENT = (
+    "SELECT path FROM documents WHERE documents.target = targets.target ORDER BY CASE format WHEN 'cyclonedx' THEN 0 "
+    "WHEN 'cyclonedx-xml' THEN 1 WHEN 'spdx' THEN 2 WHEN 'html' THEN 3 WHEN 'json' THEN 4 ELSE 5 END, format LIMIT 1"
+)
+
 
 class RuleRow(Struct, frozen=True, kw_only=True):
     """A rule over all targets: in how many it was broken, how often, and how badly at worst."""
@@ -23,12 +29,16 @@ class RuleRow(Struct, frozen=True, kw_only=True):
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
-    """A target that a reader should look at: not scanned, or with something grave in it."""
+    """A target that a reader should look at: not scanned, or with something grave in it.
+
+    `document` is where its bill of materials is, below the folder of the run; None where none was written.
+    """
 
     target: str
     status: str
     text: str
     tone: str
+    document: str | None = None
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -97,9 +107,16 @@ def summarize(connection: sqlite3.Connection) -> Summary:
             )
         ),
         grave=tuple(
-            Trouble(target=str(target), status=str(worst), text=str(verdict), tone=str(tone))
-            for target, worst, verdict, tone in rows(
-                "SELECT target, worst, verdict, tone FROM targets WHERE worst IN ('critical', 'high') OR gate = 1 "  # noqa: S608
+            Trouble(
+                target=str(target),
+                status=str(worst),
+                text=str(verdict),
+                tone=str(tone),
+                document=str(document) if document else None,
+            )
+            for target, worst, verdict, tone, document in rows(
+                f"SELECT target, worst, verdict, tone, ({_DOCUMENT}) FROM targets "  # noqa: S608 -- ours
+                "WHERE worst IN ('critical', 'high') OR gate = 1 "
                 f"ORDER BY worst, target LIMIT {_SHOWN}"
             )
         ),
