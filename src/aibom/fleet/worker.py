@@ -74,7 +74,7 @@ def scan_target(task: Task) -> Outcome:
 def _scan(target: str, order: Order) -> Report:
     source = open_source(target, offline=order.settings.offline)
     try:
-        online = order.lineage == "online" or (order.lineage == "auto" and source.facts().kind == "hub")
+        online = order.lineage == "online" or (order.lineage == "auto" and source.target.startswith("hf://"))
         with Store() if order.cache else contextlib.nullcontext() as cache, opened_snapshot() as advisories:
             return scan(
                 source,
