@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ from fixtures.tensor_bytes import CALL, HARMLESS, PAYLOAD, tensor_pickle, tensor
 
 from aibom.errors import OutputError
 from aibom.files import Format, RepoFile, Role
-from aibom.lift import LiftRefused, LiftResult, lift
+from aibom.lift import LiftRefused, LiftResult, lift, writer
+from aibom.lift.writer import Outgoing
 from aibom.limits import Limits
 from aibom.sources.bytesource import MemorySource
 
@@ -169,3 +172,50 @@ def test_a_decision_for_tensors_only_does_not_help_broken_ones(raw: bytes, tmp_p
     """What is not exactly known stays refused."""
     with pytest.raises(LiftRefused, match="named and read"):
         take(raw, tmp_path / "out", tensors_only=True)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    """The safetensors library opens the file before it gets its name."""
+    assert take((REAL / "dtypes.pt").read_bytes(), tmp_path / "out").read_back
+
+
+def outgoing(*, dtype: str = "F32", shape: tuple[int, ...] = (2,), name: str = "a") -> Outgoing:
+    return Outgoing(name=name, dtype=dtype, shape=shape, content=lambda: iter([bytes(8)]))
+
+
+def broken_header(header: bytes) -> Callable[[Sequence[Outgoing]], bytes]:
+    def made(_: Sequence[Outgoing]) -> bytes:
+        return len(header).to_bytes(8, "little") + header
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        (b'{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}', "can't be read back"),
+        (b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}', "can't be read back"),
+        (b'{"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', "read back otherwise: a, b"),
+        (b'{"a":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}', "read back otherwise: a"),
+        (b'{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}', "read back otherwise: a"),
+    ],
+)
+def test_what_its_own_library_reads_otherwise_gets_no_name(
+    header: bytes, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the writer is an error and no file; what stood there before stays."""
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    monkeypatch.setattr(writer, "_header", broken_header(header))
+    with pytest.raises(OutputError, match=fault):
+        writer.write(out, [outgoing()])
+    assert b"old" == out.read_bytes()
+    assert [out] == list(tmp_path.iterdir())
+
+
+def test_without_numpy_the_file_is_not_said_to_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library opens nothing then; the file is written, and nothing is claimed."""
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    written = writer.write(tmp_path / "out", [outgoing()])
+    assert not written.read_back
+    assert (tmp_path / "out").stat().st_size == written.size

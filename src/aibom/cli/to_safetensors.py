@@ -40,5 +40,7 @@ def command(file: Path, output: Path, *, tensors_only: bool) -> None:
         record = RepoFile(path=source.target, size=data.size, format=kind, role=role_of(source.target, kind))
         result = lift(data, record, output, limits, tensors_only=tensors_only)
     click.echo(f"{len(result.names)} tensors, {format_bytes(result.size)}: {output}")
+    if not result.read_back:
+        click.echo("not read back by the safetensors library, which needs numpy for that")
     for what in result.left:
         click.echo(one_line(f"left behind: {what}"))

@@ -40,12 +40,13 @@ class LiftRefused(AibomError):  # noqa: N818 -- a decision, not a failure
 class LiftResult(Struct, frozen=True, kw_only=True):
     """What was written (names in the order of the checkpoint; `size` in bytes) and what was left behind, with why.
 
-    `findings` are those of the checkpoint.
+    `read_back` says whether the safetensors library opened the file; `findings` are those of the checkpoint.
     """
 
     path: Path
     names: tuple[str, ...]
     size: int
+    read_back: bool
     left: tuple[str, ...]
     findings: tuple[Finding, ...]
 
@@ -58,7 +59,7 @@ def lift(data: ByteSource, file: RepoFile, out_path: Path, limits: Limits, *, te
 
     Raises:
         LiftRefused: the checkpoint is dangerous, or something about a tensor is not exactly known.
-        OutputError: the file can't be written.
+        OutputError: the file can't be written, or is not read back as it was meant.
         OSError: the checkpoint can't be read.
     """
     try:
@@ -91,13 +92,14 @@ def lift(data: ByteSource, file: RepoFile, out_path: Path, limits: Limits, *, te
     _refuse_clashes(file, outgoing)
     _refuse_growth(file, data, outgoing)
     try:
-        size = write(out_path, outgoing)
+        written = write(out_path, outgoing)
     except FileFault as fault:
         raise LiftRefused(f"{file.path}: {fault}") from None
     return LiftResult(
         path=out_path,
         names=tuple(tensor.name for tensor in outgoing),
-        size=size,
+        size=written.size,
+        read_back=written.read_back,
         left=tuple(left),
         findings=checkpoint.findings,
     )

@@ -23,6 +23,7 @@ _ORDER = ("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "F16", "BF16",
 _SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4,
           "U32": 4, "F32": 4, "C64": 8, "F64": 8, "I64": 8, "U64": 8}  # fmt: skip
 _ALIGNMENT = 8
+_SHOWN = 5
 _HEADER_BYTES = 100_000_000  # what the safetensors library reads at most
 
 
@@ -45,11 +46,20 @@ def holds(dtype: str) -> bool:
     return dtype in _SIZES
 
 
-def write(path: Path, tensors: Sequence[Outgoing]) -> int:
-    """Write the tensors to `path`, replacing what is there only at the very end; return the size in bytes.
+class Written(Struct, frozen=True, kw_only=True):
+    """What was written: its `size` in bytes, and whether the safetensors library read it back (it needs numpy)."""
+
+    size: int
+    read_back: bool
+
+
+def write(path: Path, tensors: Sequence[Outgoing]) -> Written:
+    """Write the tensors to `path`, replacing what is there only at the very end.
+
+    The safetensors library opens the file before it gets its name: what other readers make of it is what was meant.
 
     Raises:
-        OutputError: it can't be written; nothing is left behind.
+        OutputError: it can't be written, or the library reads it otherwise; nothing is left behind.
     """
     ordered = sorted(tensors, key=lambda tensor: (-_ORDER.index(tensor.dtype), tensor.name))
     header = _header(ordered)
@@ -67,6 +77,7 @@ def write(path: Path, tensors: Sequence[Outgoing]) -> int:
                 size += written
             os.fchmod(out.fileno(), 0o666 & ~_umask())
             os.fsync(out.fileno())
+        read_back = _read_back(name, ordered)
         Path(name).replace(path)
         _sync_folder(path.parent)
     except OSError as fault:
@@ -74,7 +85,32 @@ def write(path: Path, tensors: Sequence[Outgoing]) -> int:
     finally:
         with suppress(FileNotFoundError):
             Path(name).unlink()
-    return size
+    return Written(size=size, read_back=read_back)
+
+
+def _read_back(name: str, tensors: Sequence[Outgoing]) -> bool:
+    """Hold the file against what its own library reads in it. False where that can't run: it opens none without numpy.
+
+    It maps the file and looks at the header; no tensor is fetched.
+
+    Raises:
+        OutputError: the library refuses the file, or reads other tensors.
+    """
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 -- only where a file is written
+
+    try:
+        with safe_open(name, "numpy") as opened:
+            slices = {key: opened.get_slice(key) for key in opened.keys()}  # noqa: SIM118 -- it is no mapping
+            found = {key: (item.get_dtype(), tuple(item.get_shape())) for key, item in slices.items()}
+    except ModuleNotFoundError:
+        return False
+    except SafetensorError as fault:
+        raise OutputError(f"what was written can't be read back: {fault}") from None
+    meant = {tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors}
+    if found != meant:
+        differing = sorted(key for key in {*found, *meant} if found.get(key) != meant.get(key))
+        raise OutputError(f"what was written is read back otherwise: {', '.join(differing[:_SHOWN])}")
+    return True
 
 
 def _header(tensors: Sequence[Outgoing]) -> bytes:
