@@ -35,7 +35,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[in
     (served / "model.safetensors").write_bytes(WEIGHTS)
     (served / "sub" / "config.json").write_bytes(b"{}")
 
+    connections: list[Any] = []
+
     class Door(asyncssh.SSHServer):  # type: ignore[misc]  # it is loaded by name
+        def connection_made(self, conn: Any) -> None:
+            connections.append(conn)
+
         def password_auth_supported(self) -> bool:
             return True
 
@@ -56,9 +61,25 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[in
     listener = asyncio.run_coroutine_threadsafe(opened(), loop).result(20)
     port = listener.get_port()
     yield port, f"[127.0.0.1]:{port} {key.export_public_key().decode().strip()}\n"
-    loop.call_soon_threadsafe(listener.close)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+
+    async def closed() -> None:
+        listener.close()
+        for connection in connections:
+            connection.abort()
+        # What still waits for a client is told to end, while there is a loop that it can end in.
+        mine = asyncio.current_task()
+        waiting = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+
+    try:
+        asyncio.run_coroutine_threadsafe(closed(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+    assert not thread.is_alive()
+    loop.close()
 
 
 def know(line: str) -> None:
