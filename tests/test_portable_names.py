@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from fixtures import benign_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes import MemoryRepo
@@ -98,3 +99,9 @@ def test_folding_is_stable(name: str) -> None:
     """A folded name folds to itself, and both cases of a name fold alike."""
     assert folded(name) == folded(folded(name))
     assert folded(name) == folded(folded(name).upper()) or folded(name) == folded(name.lower())
+
+
+@pytest.mark.parametrize("names", benign_texts.NAMES.values(), ids=benign_texts.NAMES)
+def test_names_that_every_system_holds_are_no_finding(names: tuple[str, ...]) -> None:
+    """Names that only look like devices, or like each other, are fit."""
+    assert [] == found(*names)
