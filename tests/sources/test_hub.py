@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
+from msgspec import field
 from tests.hub_double import COMMIT, Behaviour, Hub, HubRepo, git_id, running_hub
 
 from aibom.errors import LimitExceeded, MalformedFile, TargetError, UsageError
@@ -16,7 +20,7 @@ from aibom.sources.answers import NetworkError
 from aibom.sources.hub import HubName, HubSource, parse_hub_target
 from aibom.sources.network import Network
 from aibom.sources.protocol import Entry, Fault
-from aibom.sources.ranges import RemoteLimits
+from aibom.sources.ranges import RangeSource, ReadBudget, Remote, RemoteLimits
 from aibom.sources.targets import open_source
 
 WEIGHTS = bytes(range(256)) * 1024
@@ -313,3 +317,24 @@ def test_the_token_goes_to_the_hub_only(hub: Hub, behaviour: Behaviour, monkeypa
             "Bearer hf_secret" == {name.lower(): value for name, value in hub.requests[0][2].items()}["authorization"]
         )
         assert "authorization" not in {name.lower() for _, _, headers in other.requests for name in headers}
+
+
+class _SlowToOpen(RemoteLimits, frozen=True):
+    """Limits that give a file only when two ask for it at once, or after a while."""
+
+    both: Barrier = field(default_factory=lambda: Barrier(2))
+
+    def open(self, remote: Remote, size: int, budget: ReadBudget) -> RangeSource:
+        with suppress(BrokenBarrierError):
+            self.both.wait(0.3)
+        return super().open(remote, size, budget)
+
+
+def test_a_file_that_two_open_at_once_is_one_source(hub: Hub) -> None:
+    """The reader ahead and the reader share what was read and one budget, whoever comes first."""
+    opened = HubSource(HubName("acme/chat"), network(), limits=_SlowToOpen(), preload=False)
+    name = next(entry.path for entry in opened.entries() if isinstance(entry, Entry))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(opened.open, [name, name])
+    assert first is second
+    opened.close()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -92,6 +93,7 @@ class HubSource:
         self.target = f"hf://{self.identity}@{self.revision}"
         self._sizes: dict[str, int] = {}
         self._open: dict[str, RangeSource] = {}
+        self._opening = Lock()
         self._pool = ThreadPoolExecutor(_PARALLEL) if preload else None
         self._talk: Future[dict[str, Scalar]] | None = None
 
@@ -143,11 +145,14 @@ class HubSource:
         size = self._sizes.get(path)
         if size is None:
             raise FileNotFoundError(2, "no such file in the listing", path)
-        if path not in self._open:
-            name = quote(unescape_name(path))
-            url = f"{self._endpoint}/{self.identity}/resolve/{self.revision}/{name}"
-            self._open[path] = self._limits.open(HttpFile(self._network, url, size, self._headers), size, self._budget)
-        return self._open[path]
+        # Who reads ahead opens files too: each is one source, with one budget, whoever comes first.
+        with self._opening:
+            if path not in self._open:
+                name = quote(unescape_name(path))
+                url = f"{self._endpoint}/{self.identity}/resolve/{self.revision}/{name}"
+                remote = HttpFile(self._network, url, size, self._headers)
+                self._open[path] = self._limits.open(remote, size, self._budget)
+            return self._open[path]
 
     def close(self) -> None:
         """Close connections."""
