@@ -109,9 +109,17 @@ def build_snapshot(archive: Path, target: Path) -> int:
             raise DataError(f"{archive.name} holds no advisory", hint="give the all.zip of an ecosystem from OSV")
         beside.chmod(0o644)
         beside.replace(target)
-    # The last three are what `zipfile` raises for a member whose data or kind of compression it can't read.
-    except (OSError, zipfile.BadZipFile, sqlite3.Error, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{archive.name}: {error}") from error
+    # The last four are what `zipfile` raises for a member whose data or kind of compression it can't read.
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        sqlite3.Error,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
+        raise DataError(f"{archive.name}: {str(error) or 'it ends early'}") from error
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
