@@ -53,7 +53,8 @@ def gather(
 
     `day` is that of the scan.
     """
-    mine = [item for item in inspections if not component.paths or item.file.path in set(component.paths)]
+    own = frozenset(component.paths)
+    mine = [item for item in inspections if not own or item.file.path in own]
     paths = list(dict.fromkeys(item.file.path for item in mine))
     passages = read_passages(component.card) if component.card else ()
     lineage = _lineage(component, resolution)

@@ -126,7 +126,8 @@ def _lines(name: str, outcome: BomVerification) -> list[str]:
     if outcome.acting:
         what = "weights, code or configuration of which the BOM says nothing"
         lines.append(f"uncovered  {_count(outcome.acting)}, {what}: {_some(outcome.acting)}")
-    if rest := [path for path in outcome.uncovered if path not in set(outcome.acting)]:
+    acting = frozenset(outcome.acting)
+    if rest := [path for path in outcome.uncovered if path not in acting]:
         lines.append(f"uncovered  {_count(rest)}, of which the BOM says nothing: {_some(rest)}")
     count = len(outcome.differences)
     if outcome.holds:
