@@ -42,13 +42,13 @@ class Lane:
     executor: Executor | None = field(default=None, init=False)
     busy: int = field(default=0, init=False)
 
-    def submit(self, function: Callable[[T], R], task: T) -> Future[R]:
+    def submit(self, function: Callable[[T], R], task: T) -> Future[Ended[R]]:
         """Hand over a task; a worker that died while it had nothing to do is replaced."""
         for _ in range(2):
             if self.executor is None:
                 self.executor = self.start()
             try:
-                future = self.executor.submit(function, task)
+                future = self.executor.submit(_attempt, function, task)
             except BrokenProcessPool:
                 self.end()
                 continue
@@ -86,7 +86,7 @@ def run(
     """
     waiting = iter(tasks)
     again: deque[_Try[T]] = deque()
-    live: dict[Future[R], tuple[_Try[T], Lane]] = {}
+    live: dict[Future[Ended[R]], tuple[_Try[T], Lane]] = {}
     ready: list[Done[T, R]] = []
     try:
         while True:
@@ -105,9 +105,10 @@ def run(
                 lane.busy -= 1
                 fault = _fault(future)
                 if fault is None:
-                    ready.append(Done(task, result=future.result()))
-                elif not (died := _is_death(fault)) or attempt.deaths + 1 >= most_deaths:
-                    ready.append(Done(task, fault=fault, died=died))
+                    ended_so = future.result()
+                    ready.append(Done(task, result=ended_so.result, fault=ended_so.fault))
+                elif attempt.deaths + 1 >= most_deaths:
+                    ready.append(Done(task, fault=fault, died=True))
                 else:
                     again.append(_Try(task, attempt.deaths + 1))
                 if isinstance(fault, BrokenProcessPool):
@@ -130,12 +131,22 @@ def _next(lane: Lane, again: deque[_Try[T]], waiting: Iterator[T]) -> _Try[T] | 
     return again.popleft() if again and not lane.busy else None
 
 
-def _is_death(fault: BaseException) -> bool:
-    # The second is what a scheduler says of a task that it gives up; its package may not be installed here.
-    return isinstance(fault, BrokenProcessPool) or type(fault).__name__ == "KilledWorker"
+class Ended(Struct, Generic[R], frozen=True):
+    """What a task came to where it ran: so whatever else a future says is a fault of the place, not of the task."""
+
+    result: R | None = None
+    fault: Exception | None = None
 
 
-def _fault(future: Future[R]) -> BaseException | None:
+def _attempt(function: Callable[[T], R], task: T) -> Ended[R]:
+    try:
+        return Ended(result=function(task))
+    except Exception as fault:  # noqa: BLE001 -- told to the caller, who knows what the task was
+        return Ended(fault=fault)
+
+
+def _fault(future: Future[Ended[R]]) -> BaseException | None:
+    """Return why a task did not come to its end: its worker died, or the worker that kept its result."""
     try:
         return future.exception()
     except CancelledError as fault:
