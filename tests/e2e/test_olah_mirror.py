@@ -24,7 +24,10 @@ from aibom.sources.targets import open_source
 
 OLAH = os.environ.get("AIBOM_OLAH") or shutil.which("olah-cli")
 
-pytestmark = pytest.mark.skipif(OLAH is None, reason="olah is not installed; AIBOM_OLAH names its program")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(OLAH is None, reason="olah is not installed; AIBOM_OLAH names its program"),
+]
 
 
 @contextmanager
